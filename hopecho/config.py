@@ -1,0 +1,337 @@
+"""The campaign's configuration: loading, validation with helpful errors, and typed access.
+
+A campaign is one mapping (config.yaml, with overlays merged over it). `validate` checks it against
+the JSON schema and against itself; every error names the file, the key, the value, and what would
+be right. `Campaign` answers the questions that the workflow and the command line ask of it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from hopecho.errors import HopechoError
+
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+"""Folder that holds Snakefile, config.yaml, schemas/ and resources/."""
+
+Key = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One production run: a quench of a phase at a temperature with its own velocities."""
+
+    material: str
+    phase: str
+    quench: int
+    temperature_k: int
+    replica: int
+
+
+def load_yaml(path: str | Path) -> dict[str, Any]:
+    """Read one YAML mapping.
+
+    Raises
+    ------
+    HopechoError
+        If the file is missing, is not YAML, or does not hold a mapping.
+    """
+    try:
+        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise HopechoError(
+            f"cannot read {path}", got=str(error), fix="check --configfile"
+        ) from None
+    except yaml.YAMLError as error:
+        problem = " ".join(str(error).split())
+        raise HopechoError(f"{path} is not valid YAML", got=problem) from None
+    if not isinstance(data, dict):
+        raise HopechoError(f"{path} does not hold a mapping", got=type(data).__name__)
+    return data
+
+
+def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge `overlay` over `base`: mappings are merged, everything else replaces."""
+    merged = dict(base)
+    for key, value in overlay.items():
+        old = merged.get(key)
+        merged[key] = (
+            merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+        )
+    return merged
+
+
+def load(*paths: str | Path) -> dict[str, Any]:
+    """Read config files, later ones merged over earlier ones, and validate the result."""
+    config: dict[str, Any] = {}
+    for path in paths:
+        config = merge(config, load_yaml(path))
+    return validate(config, files=[Path(p) for p in paths])
+
+
+def validate(config: Mapping[str, Any], *, files: Sequence[Path] = ()) -> dict[str, Any]:
+    """Check a configuration and return it with keys and numbers in canonical types.
+
+    Keys become strings; values whose schema says ``number`` become floats, so that ``300`` and
+    ``300.0`` are the same setting.
+
+    Parameters
+    ----------
+    config : Mapping
+        The merged configuration.
+    files : sequence of Path, optional
+        The files it came from, in the order in which they were merged; used in messages.
+
+    Raises
+    ------
+    HopechoError
+        On the first error, with file, key, value, and the nearest known key or the fix.
+    """
+    schema = load_yaml(PROJECT_ROOT / "schemas" / "config.schema.yaml")
+    checked = _string_keys(config)
+    validator = jsonschema.Draft202012Validator(schema)
+    errors = sorted(
+        validator.iter_errors(checked), key=lambda e: (len(e.absolute_path), str(e.path))
+    )
+    if errors:
+        raise _schema_error(errors[0], files)
+    checked = _canonical_numbers(checked, schema, schema)
+    _check_meaning(checked, files)
+    return checked
+
+
+def _string_keys(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _string_keys(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_string_keys(v) for v in value]
+    return value
+
+
+def _canonical_numbers(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
+    if "$ref" in schema:
+        schema = root["$defs"][schema["$ref"].rsplit("/", 1)[1]]
+    if isinstance(value, dict):
+        properties = schema.get("properties", {})
+        other = schema.get("additionalProperties", {})
+        other = other if isinstance(other, Mapping) else {}
+        return {k: _canonical_numbers(v, properties.get(k, other), root) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_canonical_numbers(v, schema.get("items", {}), root) for v in value]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    if schema.get("type") == "number":
+        return float(value)
+    return int(value) if schema.get("type") == "integer" else value
+
+
+def _where(key: Key, files: Sequence[Path]) -> str:
+    """Name the last file that holds `key`, which is the one that counts."""
+    for path in reversed(files):
+        node: Any = _string_keys(load_yaml(path))
+        for part in key:
+            node = node.get(part) if isinstance(node, dict) else None
+        if node is not None:
+            return str(path)
+    return str(files[-1]) if files else "the configuration"
+
+
+def _dotted(key: Sequence[Any]) -> str:
+    return ".".join(str(part) for part in key) or "(top level)"
+
+
+def _schema_error(error: jsonschema.ValidationError, files: Sequence[Path]) -> HopechoError:
+    key = tuple(str(part) for part in error.absolute_path)
+    if error.validator == "additionalProperties" and isinstance(error.instance, dict):
+        known = list(error.schema.get("properties", {}))
+        unknown = next(k for k in error.instance if k not in known)
+        near = difflib.get_close_matches(unknown, known, n=1, cutoff=0.5)
+        full = (*key, unknown)
+        return HopechoError(
+            f"{_where(full, files)}: unknown key '{_dotted(full)}'",
+            got=f"{unknown}: {error.instance[unknown]!r}",
+            fix=f"did you mean '{_dotted((*key, near[0]))}'?"
+            if near
+            else f"known keys here: {', '.join(known)}",
+        )
+    if error.validator == "required":
+        missing = next(k for k in error.validator_value if k not in error.instance)
+        return HopechoError(
+            f"{_where(key, files)}: key '{_dotted((*key, missing))}' is missing",
+            fix="copy it from the embedded config.yaml",
+        )
+    return HopechoError(
+        f"{_where(key, files)}: '{_dotted(key)}' is not valid",
+        got=repr(error.instance),
+        fix=_expectation(error),
+    )
+
+
+def _expectation(error: jsonschema.ValidationError) -> str:
+    wanted = error.validator_value
+    phrases = {
+        "type": f"give a value of type {wanted}",
+        "enum": f"choose one of {wanted}",
+        "minimum": f"give a value of at least {wanted}",
+        "maximum": f"give a value of at most {wanted}",
+        "exclusiveMinimum": f"give a value above {wanted}",
+        "pattern": f"it must match {wanted}",
+        "minItems": f"give at least {wanted} values",
+        "maxItems": f"give at most {wanted} values",
+        "uniqueItems": "name each value once",
+        "minProperties": f"give at least {wanted} entries",
+    }
+    return phrases.get(str(error.validator), error.message)
+
+
+def _fail(files: Sequence[Path], key: Key, problem: str, got: object, fix: str) -> None:
+    where = _where(key, files)
+    raise HopechoError(f"{where}: '{_dotted(key)}' {problem}", got=repr(got), fix=fix)
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    return f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
+
+
+def _check_meaning(config: dict[str, Any], files: Sequence[Path]) -> None:
+    """Check what a schema cannot: references between keys, and lengths against each other."""
+    for material, phases in config["run"].items():
+        if material not in config["materials"]:
+            fix = _nearest(material, list(config["materials"]))
+            _fail(files, ("run",), f"names the unknown material '{material}'", material, fix)
+        for phase in phases:
+            _check_phase(config, files, ("run", material), phase)
+    for phase in config["learning"]["phases"]:
+        _check_phase(config, files, ("learning", "phases"), phase)
+    for name in config["run"]:
+        _check_material(config["materials"][name], files, ("materials", name))
+    _check_lengths(config, files)
+    if not any(config["correlation"]["b0"]):
+        _fail(files, ("correlation", "b0"), "has no direction", [0, 0, 0], "give a non-zero vector")
+
+
+def _check_phase(config: dict[str, Any], files: Sequence[Path], key: Key, phase: str) -> None:
+    if phase not in config["phases"]:
+        fix = _nearest(phase, list(config["phases"]))
+        _fail(files, key, f"names the unknown phase '{phase}'", phase, fix)
+    entry = config["phases"][phase]
+    here = ("phases", phase)
+    if entry["kind"] == "glass" and "build" not in entry:
+        _fail(files, here, "is a glass without 'build'", entry["kind"], "say how it is quenched")
+    if entry["kind"] == "file" and not Path(entry["structure"]).is_file():
+        fix = f"correct phases.{phase}.structure: a path from the folder you run in"
+        _fail(files, (*here, "structure"), "does not exist", entry["structure"], fix)
+
+
+def _check_material(entry: dict[str, Any], files: Sequence[Path], key: Key) -> None:
+    elements = entry["elements"]
+    polyanion = entry["polyanion"]
+    named = {
+        "mobile": [entry["mobile"]],
+        "oxidation": list(entry["oxidation"]),
+        "polyanion": [polyanion["centre"], polyanion["ligand"]],
+        "isotope": [re.sub(r"^\d+", "", entry["isotope"])],
+    }
+    for part, symbols in named.items():
+        for symbol in symbols:
+            if symbol not in elements:
+                fix = f"add it to {_dotted(key)}.elements or correct {part}"
+                _fail(files, (*key, part), f"names '{symbol}', not an element here", elements, fix)
+    for part in ("oxidation", "masses_u"):
+        missing = [e for e in elements if e not in entry[part]]
+        if missing:
+            fix = f"give a value for {', '.join(missing)}"
+            _fail(files, (*key, part), "lacks an element", entry[part], fix)
+
+
+def _check_lengths(config: dict[str, Any], files: Sequence[Path]) -> None:
+    md, learning = config["md"], config["learning"]
+    for phase in sorted({p for phases in config["run"].values() for p in phases}):
+        for temperature in md["temperatures_k"]:
+            length = md["length_ps"].get(phase, {}).get(str(temperature))
+            key = ("md", "length_ps", phase)
+            if length is None:
+                fix = f"give md.length_ps.{phase}.{temperature} in ps"
+                _fail(files, key, f"has no length for {temperature} K", md["length_ps"], fix)
+            elif md["stride_ps"] * 100 > length:
+                fix = f"set md.stride_ps <= {length / 100:g} or a longer md.length_ps.{phase}"
+                _fail(files, (*key, str(temperature)), "is below 100 strides", length, fix)
+    chunk_ps = md["segment_ps"] / md["chunks_per_segment"]
+    _check_multiple(files, ("md", "stride_ps"), md["stride_ps"], md["dt_fs"] * 1e-3, "md.dt_fs")
+    _check_multiple(
+        files, ("md", "segment_ps"), chunk_ps, md["stride_ps"], "md.stride_ps per chunk"
+    )
+    if learning["stride_ps"] * 4 > learning["md_ps"]:
+        fix = "set learning.stride_ps to at most a quarter of learning.md_ps"
+        _fail(files, ("learning", "stride_ps"), "is too long", learning["stride_ps"], fix)
+
+
+def _check_multiple(files: Sequence[Path], key: Key, value: float, unit: float, name: str) -> None:
+    count = value / unit
+    if count < 0.999 or not math.isclose(count, round(count), rel_tol=1e-6):
+        fix = f"make it a whole multiple of {name} ({unit:g} ps)"
+        _fail(files, key, f"does not fit {name}", f"{value:g} ps", fix)
+
+
+class Campaign:
+    """Typed access to a validated configuration.
+
+    Parameters
+    ----------
+    config : Mapping
+        What `validate` returned.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.config = config
+
+    def get(self, dotted: str) -> Any:
+        """Return the value of a key such as ``md.dt_fs``."""
+        node: Any = self.config
+        for part in dotted.split("."):
+            node = node[part]
+        return node
+
+    def settings(self, *dotted: str, **extra: Any) -> str:
+        """Return named values as one canonical JSON string, which Snakemake compares as a whole.
+
+        The last part of each key is its name; `extra` adds values that are not in the config.
+        """
+        values = {key.rsplit(".", 1)[-1]: self.get(key) for key in dotted} | extra
+        return json.dumps(values, sort_keys=True)
+
+    def seed(self, *parts: object) -> int:
+        """Derive a seed from the root seed and the names of a stage (SHA-256, below 9e8)."""
+        text = ":".join(str(p) for p in (self.config["seed"], *parts))
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") % 900_000_000 + 1
+
+    def segments(self, phase: str, temperature_k: int) -> int:
+        """Number of segments of a production run: its length rounded up to whole segments."""
+        length = self.config["md"]["length_ps"][phase][str(temperature_k)]
+        return max(1, math.ceil(length / self.config["md"]["segment_ps"] - 1e-9))
+
+    def runs(
+        self, material: str, phase: str | None = None, temperature_k: int | None = None
+    ) -> Iterator[Run]:
+        """Iterate over the production runs of a material, or of one phase and temperature."""
+        for p in self.config["run"][material] if phase is None else [phase]:
+            entry = self.config["phases"][p]
+            temperatures = (
+                self.config["md"]["temperatures_k"] if temperature_k is None else [temperature_k]
+            )
+            for temperature in temperatures:
+                for quench in range(entry["quenches"]):
+                    for replica in range(entry["replicas"]):
+                        yield Run(material, p, quench, int(temperature), replica)

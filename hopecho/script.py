@@ -1,0 +1,53 @@
+"""What every script of the workflow shares: argument parsing, logging, and clean errors."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from hopecho.errors import HopechoError
+
+
+def arguments(
+    argv: Sequence[str] | None, doc: str | None, *names: str, lists: Sequence[str] = ()
+) -> argparse.Namespace:
+    """Parse ``--name value`` options, all required; set up logging from ``--log``.
+
+    Parameters
+    ----------
+    argv : sequence of str or None
+        Arguments; None means those of the process.
+    doc : str or None
+        Description for ``--help``.
+    names : str
+        Options with one value; ``settings`` is parsed as JSON into a dict.
+    lists : sequence of str
+        Options with any number of values.
+    """
+    parser = argparse.ArgumentParser(description=doc)
+    for name in names:
+        kind = json.loads if name == "settings" else str
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, required=True)
+    for name in lists:
+        parser.add_argument(f"--{name.replace('_', '-')}", nargs="*", required=True)
+    parser.add_argument("--log", help="also write the messages to this file")
+    args = parser.parse_args(argv)
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if args.log:
+        Path(args.log).parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(args.log, mode="w"))
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers, force=True)
+    return args
+
+
+def run(main: Callable[[], None]) -> None:
+    """Call a script's main and turn a `HopechoError` into one clear message and exit status 1."""
+    try:
+        main()
+    except HopechoError as error:
+        logging.error("error: %s", error)
+        sys.exit(1)
