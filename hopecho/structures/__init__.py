@@ -1,0 +1,1 @@
+"""Crystals, supercells, rattles and strains, melt-quench plans, disorder and bond-graph checks."""
