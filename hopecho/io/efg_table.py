@@ -1,0 +1,259 @@
+"""Time series of field gradient tensors in HDF5: product of the EFG stage, door for own data.
+
+Layout: ``/time_ps`` (n_frames,), ``/ion_id`` (n_ions,) 0-based atom indices, ``/efg``
+(n_frames, n_ions, 5) float32 isometric components (order of `hopecho.tensors`) in atomic units;
+root attributes ``unit`` = "a.u.", ``convention`` = "isometric" and provenance as text. Tables with
+``/efg`` of shape (n_frames, n_ions, 3, 3) (convention "matrix") are read too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import h5py
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hopecho.errors import HopechoError
+from hopecho.tensors import isometric_from_matrix
+from hopecho.units import EFG_AU_V_M2
+
+UNIT = "a.u."
+CONVENTION = "isometric"
+_UNITS = {"a.u.": 1.0, "au": 1.0, "V/m^2": 1 / EFG_AU_V_M2, "V/m2": 1 / EFG_AU_V_M2}
+_CHUNK_BYTES = 1 << 19
+_STEP_TOLERANCE = 1e-3
+"""Largest relative departure of a time step from the first one."""
+
+
+@dataclass(frozen=True)
+class EfgTrajectory:
+    """Tensors of the same ions on an even time grid."""
+
+    time_ps: NDArray[np.float64]
+    """(n_frames,), ps."""
+    ion_id: NDArray[np.int64]
+    """(n_ions,), 0-based atom indices."""
+    efg: NDArray[np.float32]
+    """(n_frames, n_ions, 5), isometric components, a.u."""
+
+
+class EfgWriter:
+    """Write a table chunk by chunk with constant memory; a context manager.
+
+    The file appears under its name only when the block ends without an error.
+
+    Parameters
+    ----------
+    path : Path or str
+        File to create; an existing one is replaced.
+    ion_id : array_like, (n_ions,)
+        0-based atom indices.
+    provenance : mapping of str to str, optional
+        Further root attributes.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        ion_id: ArrayLike,
+        provenance: Mapping[str, str] | None = None,
+    ) -> None:
+        self._path = Path(path)
+        self._partial = self._path.with_name(self._path.name + ".partial")
+        ids = np.asarray(ion_id, dtype=np.int64)
+        self._file = h5py.File(self._partial, "w")
+        self._file.attrs["unit"] = UNIT
+        self._file.attrs["convention"] = CONVENTION
+        for name, text in (provenance or {}).items():
+            self._file.attrs[name] = text
+        self._file.create_dataset("ion_id", data=ids, track_times=False)
+        frames = max(1, _CHUNK_BYTES // (20 * max(len(ids), 1)))
+        self._time = self._file.create_dataset(
+            "time_ps", (0,), "f8", maxshape=(None,), chunks=(4096,), track_times=False
+        )
+        self._efg = self._file.create_dataset(
+            "efg",
+            (0, len(ids), 5),
+            "f4",
+            maxshape=(None, len(ids), 5),
+            chunks=(frames, len(ids), 5),
+            compression="gzip",
+            compression_opts=4,
+            shuffle=True,
+            track_times=False,
+        )
+
+    def append(self, time_ps: ArrayLike, efg: ArrayLike) -> None:
+        """Add frames: times (n,), ps, and tensors (n, n_ions, 5), a.u.
+
+        Raises
+        ------
+        HopechoError
+            If shapes do not fit, a number is not finite, or time does not increase.
+        """
+        time, tensors = np.asarray(time_ps, dtype=float), np.asarray(efg)
+        n = len(self._time)
+        if tensors.shape != (len(time), *self._efg.shape[1:]):
+            raise HopechoError(
+                f"Tensors for {self._path} have the wrong shape",
+                got=f"times {time.shape}, tensors {tensors.shape}",
+                fix=f"expected ({len(time)}, {self._efg.shape[1]}, 5)",
+            )
+        if not (np.all(np.isfinite(time)) and np.all(np.isfinite(tensors))):
+            raise HopechoError(
+                f"NaN or infinity in tensors for {self._path}",
+                got=f"{int(np.sum(~np.isfinite(tensors)))} bad components",
+                fix="look at the trajectory or the model that produced them",
+            )
+        before = self._time[n - 1 :] if n else np.empty(0)
+        if np.any(np.diff(np.concatenate([before, time])) <= 0):
+            raise HopechoError(
+                f"Time does not increase in tensors for {self._path}",
+                got=f"frames from {n} on",
+                fix="give frames in order, each once",
+            )
+        self._time.resize(n + len(time), axis=0)
+        self._efg.resize(n + len(time), axis=0)
+        self._time[n:] = time
+        self._efg[n:] = tensors.astype(np.float32)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+        if kind is None:
+            self._partial.replace(self._path)
+        else:
+            self._partial.unlink(missing_ok=True)
+
+
+def write_efg(
+    path: Path | str,
+    trajectory: EfgTrajectory,
+    *,
+    provenance: Mapping[str, str] | None = None,
+) -> None:
+    """Write a whole table; see `EfgWriter` for the checks."""
+    with EfgWriter(path, ion_id=trajectory.ion_id, provenance=provenance) as writer:
+        writer.append(trajectory.time_ps, trajectory.efg)
+
+
+def read_efg(paths: Path | str | Sequence[Path | str]) -> EfgTrajectory:
+    """Read one table or consecutive segments of a run.
+
+    Parameters
+    ----------
+    paths : path or sequence of paths
+        Tables in order of time. A segment that starts with the last frame of the one before it
+        loses that frame.
+
+    Raises
+    ------
+    HopechoError
+        Missing datasets, unknown unit or convention, NaN, other ions in a later segment, or a gap,
+        overlap or uneven step in time.
+    """
+    names = [paths] if isinstance(paths, str | Path) else list(paths)
+    if not names:
+        raise HopechoError("No table of field gradients was given", fix="name at least one file")
+    parts = [_read_one(name) for name in names]
+    first = parts[0]
+    time, efg = [first.time_ps], [first.efg]
+    for name, part in zip(names[1:], parts[1:], strict=True):
+        if not np.array_equal(part.ion_id, first.ion_id):
+            raise HopechoError(
+                f"{name} holds other ions than {names[0]}",
+                got=f"{len(part.ion_id)} and {len(first.ion_id)} ions, or another order",
+                fix="join only segments of one run",
+            )
+        skip = int(np.isclose(part.time_ps[0], time[-1][-1], rtol=0, atol=1e-9))
+        time.append(part.time_ps[skip:])
+        efg.append(part.efg[skip:])
+    joined = np.concatenate(time)
+    _check_steps(joined, names)
+    return EfgTrajectory(joined, first.ion_id, np.concatenate(efg))
+
+
+def _read_one(path: Path | str) -> EfgTrajectory:
+    try:
+        with h5py.File(path, "r") as file:
+            missing = [name for name in ("time_ps", "ion_id", "efg") if name not in file]
+            if missing:
+                raise HopechoError(
+                    f"{path} is not a table of field gradients",
+                    got=f"no dataset {', '.join(missing)}",
+                    fix="needs /time_ps (n_frames,), /ion_id (n_ions,), /efg (n_frames, n_ions, 5)",
+                )
+            unit = str(file.attrs.get("unit", "not given"))
+            convention = str(file.attrs.get("convention", "not given"))
+            time = np.asarray(file["time_ps"][:], dtype=float)
+            ions = np.asarray(file["ion_id"][:], dtype=np.int64)
+            efg = np.asarray(file["efg"][:])
+    except OSError as error:
+        raise HopechoError(
+            f"Cannot read {path}", got=str(error), fix="give an HDF5 file"
+        ) from error
+    efg = _to_isometric(efg, unit=unit, convention=convention, path=path)
+    if efg.shape != (len(time), len(ions), 5) or len(time) == 0:
+        raise HopechoError(
+            f"Shapes in {path} do not fit",
+            got=f"time_ps {time.shape}, ion_id {ions.shape}, efg {efg.shape}",
+            fix="efg must be (n_frames, n_ions, 5) or (n_frames, n_ions, 3, 3)",
+        )
+    if not (np.all(np.isfinite(efg)) and np.all(np.isfinite(time))):
+        raise HopechoError(
+            f"NaN or infinity in {path}",
+            got=f"{int(np.sum(~np.isfinite(efg)))} bad components",
+            fix="remove or recompute these frames",
+        )
+    return EfgTrajectory(time, ions, efg)
+
+
+def _to_isometric(
+    efg: NDArray[np.floating], *, unit: str, convention: str, path: Path | str
+) -> NDArray[np.float32]:
+    if unit not in _UNITS:
+        raise HopechoError(
+            f"Unknown unit of the field gradients in {path}",
+            got=f"attribute unit = {unit!r}",
+            fix=f"set the root attribute unit to one of {sorted(_UNITS)}",
+        )
+    is_matrix = efg.ndim == 4 and efg.shape[-2:] == (3, 3)
+    expected = ("matrix", "not given") if is_matrix else (CONVENTION,)
+    if convention not in expected:
+        raise HopechoError(
+            f"Unclear components of the field gradients in {path}",
+            got=f"shape {efg.shape}, attribute convention = {convention!r}",
+            fix="(n_frames, n_ions, 5) with convention 'isometric', or 3 x 3 matrices",
+        )
+    values = isometric_from_matrix(efg) if is_matrix else efg
+    return (values * _UNITS[unit]).astype(np.float32)
+
+
+def _check_steps(time: NDArray[np.float64], names: Sequence[Path | str]) -> None:
+    steps = np.diff(time)
+    if len(steps) == 0:
+        return
+    # Rounding of times at large t must not look like a gap.
+    slack = _STEP_TOLERANCE * abs(steps[0]) + 1e-9 * np.abs(time).max()
+    bad = np.flatnonzero((steps <= 0) | (np.abs(steps - steps[0]) > slack))
+    if len(bad):
+        k = int(bad[0])
+        raise HopechoError(
+            "Time is not continuous in a table of field gradients",
+            got=f"{time[k]:g} ps is followed by {time[k + 1]:g} ps, step {steps[0]:g} ps, in "
+            + ", ".join(str(name) for name in names),
+            fix="give all segments of one run, in order, with one stride",
+        )

@@ -1,0 +1,145 @@
+"""Extended XYZ: structures and labels, exact to the last digit, the same bytes for the same frames.
+
+Labels live under these keys (eV, A, eV/A^3 in ASE sign and order xx yy zz yz xz xy, a.u.), which
+ASE does not turn into a calculator: ``info["REF_energy"]``, ``info["REF_stress"]``,
+``arrays["REF_forces"]``, ``arrays["efg"]`` (n, 3, 3), and words such as ``info["source"]`` and
+``info["hash"]``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.io.extxyz import read_extxyz
+
+from hopecho.errors import HopechoError
+
+ENERGY, FORCES, STRESS, EFG = "REF_energy", "REF_forces", "REF_stress", "efg"
+
+_TENSOR_ARRAYS = (EFG,)
+_KINDS = {"f": "R", "i": "I", "u": "I", "b": "L", "U": "S"}
+
+
+def write_frames(path: Path | str, frames: Sequence[Atoms]) -> None:
+    """Write structures with their info and arrays; results of an attached calculator are not.
+
+    Parameters
+    ----------
+    path : Path
+        File to write.
+    frames : sequence of ase.Atoms
+        Info values: str, bool, int, float or one-dimensional numbers. Arrays: (n,), (n, m) or
+        (n, 3, 3).
+
+    Raises
+    ------
+    HopechoError
+        A value that the format cannot hold.
+    """
+    text = "".join(_frame_text(atoms) for atoms in frames)
+    Path(path).write_text(text, encoding="utf-8")
+
+
+def read_frames(path: Path | str) -> list[Atoms]:
+    """Read all structures; ``efg`` comes back as (n, 3, 3).
+
+    Raises
+    ------
+    HopechoError
+        The file is missing, empty, truncated or not extended XYZ.
+    """
+    try:
+        with open(path, encoding="utf-8") as stream:
+            expected = _count_frames(stream.read().splitlines())
+            stream.seek(0)
+            frames = list(read_extxyz(stream, index=slice(None)))
+        if len(frames) != expected:
+            raise ValueError(f"{len(frames)} of {expected} frames are readable")
+        for atoms in frames:
+            _restore_tensors(atoms)
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        raise HopechoError(
+            f"Cannot read structures from {path}",
+            got=f"{type(error).__name__}: {error}",
+            fix="the file must be complete extended XYZ with Lattice and Properties",
+        ) from error
+    return frames
+
+
+def _count_frames(lines: list[str]) -> int:
+    """Frames by their counts of atoms; ValueError for an empty or truncated file."""
+    while lines and not lines[-1].strip():
+        lines.pop()
+    if not lines:
+        raise ValueError("the file is empty")
+    line, count = 0, 0
+    while line < len(lines):
+        n_atoms = int(lines[line])
+        line += n_atoms + 2
+        count += 1
+    if line != len(lines):
+        raise ValueError(f"frame {count} ends after {len(lines)} lines instead of {line}")
+    return count
+
+
+def _restore_tensors(atoms: Atoms) -> None:
+    for name in _TENSOR_ARRAYS:
+        if name in atoms.arrays:
+            flat = atoms.arrays.pop(name)
+            atoms.arrays[name] = np.ascontiguousarray(flat.reshape(len(atoms), 3, 3))
+
+
+def _frame_text(atoms: Atoms) -> str:
+    names = sorted(set(atoms.arrays) - {"numbers", "positions"})
+    columns = [np.asarray(atoms.get_chemical_symbols())[:, None], atoms.positions]
+    properties = ["species:S:1", "pos:R:3"]
+    for name in names:
+        values = np.asarray(atoms.arrays[name]).reshape(len(atoms), -1)
+        if values.dtype.kind not in _KINDS or not values.shape[1]:
+            raise _cannot_write(f"array {name!r}", f"dtype {values.dtype}, shape {values.shape}")
+        columns.append(values)
+        properties.append(f"{name}:{_KINDS[values.dtype.kind]}:{values.shape[1]}")
+    lattice = " ".join(_plain(x) for x in atoms.cell.array.ravel())
+    header = [f'Lattice="{lattice}"', "Properties=" + ":".join(properties)]
+    header += [f"{key}={_info_text(key, atoms.info[key])}" for key in sorted(atoms.info)]
+    header.append('pbc="{}"'.format(" ".join("TF"[not p] for p in atoms.pbc)))
+    rows = [
+        " ".join(_plain(x) for values in row for x in values)
+        for row in zip(*(column.tolist() for column in columns))
+    ]
+    return "\n".join([str(len(atoms)), " ".join(header), *rows]) + "\n"
+
+
+def _plain(value: Any) -> str:
+    """Shortest text that reads back as the same value."""
+    if isinstance(value, (bool, np.bool_)):
+        return "T" if value else "F"
+    if isinstance(value, (float, np.floating)):
+        return repr(float(value))
+    return str(value)
+
+
+def _info_text(key: str, value: Any) -> str:
+    if isinstance(value, str):
+        if "\n" in value or '"' in value:
+            raise _cannot_write(f"info {key!r}", f"text with a quote or line break: {value!r}")
+        return json.dumps(value, ensure_ascii=False)
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub" or array.ndim > 1:
+        raise _cannot_write(f"info {key!r}", f"{type(value).__name__} {value!r}")
+    if array.ndim == 0:
+        return _plain(array.item())
+    return '"{}"'.format(" ".join(_plain(x) for x in array.tolist()))
+
+
+def _cannot_write(what: str, got: str) -> HopechoError:
+    return HopechoError(
+        f"Extended XYZ cannot hold {what}",
+        got=got,
+        fix="remove it from the structure, or make it text, a number or a row of numbers",
+    )

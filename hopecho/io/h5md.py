@@ -1,0 +1,308 @@
+"""Trajectories in H5MD 1.1: unwrapped float32 positions, one file a segment.
+
+Layout: ``/particles/all/{position,box,species}`` and ``/observables/<name>``, all on one time axis.
+Positions are unwrapped and id-sorted. float32 has a spacing of 6e-5 A between 512 and 1024 A (4e-6
+A below 64 A), far below thermal motion; a trajectory that leaves |x| < 1000 A is still stored, with
+a spacing that doubles with every doubling of |x|.
+
+Source: de Buyl, Colberg and Hoefling, Comput. Phys. Commun. 185, 1546 (2014);
+https://www.nongnu.org/h5md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from hopecho.errors import HopechoError
+
+CREATOR_VERSION = "1"
+"""Version of this layout (not of the program: the bytes must not follow releases)."""
+
+OBSERVABLE_UNITS: Mapping[str, str] = MappingProxyType(
+    {"temperature": "K", "potential_energy": "eV", "conserved": "eV", "pressure": "bar"}
+)
+"""Observables that the segments write, and their units."""
+
+_LENGTH_TO_ANGSTROM = {"Angstrom": 1.0, "angstrom": 1.0, "A": 1.0, "nm": 10.0}
+_TIME_TO_PS = {"ps": 1.0, "fs": 1e-3, "ns": 1e3}
+_CHUNK_BYTES = 1 << 19
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of trajectory at fixed cell."""
+
+    time_ps: NDArray[np.float64]
+    """(n_frames,), ps."""
+    positions: NDArray[np.floating]
+    """(n_frames, n_atoms, 3), Angstrom, unwrapped, in the order of the structure."""
+    cell: NDArray[np.float64]
+    """(3, 3), Angstrom, cell vectors as rows."""
+    numbers: NDArray[np.int64]
+    """(n_atoms,), atomic numbers."""
+    step: NDArray[np.int64] | None = None
+    """(n_frames,), MD step."""
+    observables: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    """Name -> (n_frames,), units of `OBSERVABLE_UNITS`."""
+
+
+def write_segment(path: Path | str, segment: Segment) -> None:
+    """Write a segment as H5MD 1.1; the same content gives the same bytes.
+
+    Parameters
+    ----------
+    path : Path or str
+        File to create; an existing one is replaced.
+    segment : Segment
+        What to write. A missing `step` becomes 0, 1, 2, ...
+
+    Raises
+    ------
+    HopechoError
+        When shapes disagree or a number is not finite.
+    """
+    _check(segment, path)
+    n_frames = len(segment.time_ps)
+    step = np.arange(n_frames) if segment.step is None else segment.step
+    with h5py.File(path, "w", libver=("earliest", "v110")) as file:
+        _write_header(file)
+        group = file.create_group("particles/all")
+        position = group.create_group("position")
+        position.create_dataset("step", data=np.asarray(step, dtype=np.int64), track_times=False)
+        time = position.create_dataset(
+            "time", data=np.asarray(segment.time_ps, dtype=np.float64), track_times=False
+        )
+        time.attrs["unit"] = "ps"
+        value = _packed(position, "value", np.asarray(segment.positions, dtype=np.float32))
+        value.attrs["unit"] = "Angstrom"
+        _write_box(group, position, segment.cell, n_frames)
+        group.create_dataset(
+            "species", data=np.asarray(segment.numbers, dtype=np.int32), track_times=False
+        )
+        for name in sorted(segment.observables):
+            _write_observable(file, position, name, segment.observables[name])
+
+
+def read_segment(path: Path | str, *, start: int | None = None, stop: int | None = None) -> Segment:
+    """Read frames ``start:stop`` of an H5MD file.
+
+    Cells given once or per frame, as vector or matrix, and lengths in Angstrom or nm, times in fs,
+    ps or ns are accepted; positions stored wrapped with an ``image`` element are unwrapped.
+
+    Parameters
+    ----------
+    path : Path or str
+        The file.
+    start, stop : int, optional
+        Frame range as in a slice.
+
+    Returns
+    -------
+    Segment
+        Positions in float64.
+
+    Raises
+    ------
+    HopechoError
+        When the file is not H5MD, lacks species or times, or its cell changes.
+    """
+    with _open(path) as file:
+        group = _particle_group(file, path)
+        frames = slice(start, stop)
+        position = group["position"]
+        time = _times(position, path)[frames]
+        scale = _scale(position["value"], _LENGTH_TO_ANGSTROM, path)
+        positions = np.asarray(position["value"][frames], dtype=np.float64) * scale
+        cell = _read_cell(group, path, scale)
+        if "image" in group:
+            images = np.asarray(group["image/value"][frames], dtype=np.float64)
+            positions += images @ cell
+        observables = {
+            name: np.asarray(item["value"][frames], dtype=np.float64)
+            for name, item in file.get("observables", {}).items()
+            if isinstance(item, h5py.Group) and "value" in item
+        }
+        step = np.asarray(position["step"][frames]) if _per_frame(position) else None
+        numbers = _species(group, path)
+    return Segment(time, positions, cell, numbers, step, observables)
+
+
+def n_frames(path: Path | str) -> int:
+    """Return the number of frames of an H5MD file."""
+    with _open(path) as file:
+        return int(_particle_group(file, path)["position/value"].shape[0])
+
+
+def iterate(paths: Sequence[Path | str], *, chunk: int = 1000) -> Iterator[Segment]:
+    """Yield the frames of consecutive files in blocks that fit in memory.
+
+    Parameters
+    ----------
+    paths : sequence of Path or str
+        Segments in order of time.
+    chunk : int
+        Largest number of frames of a block; a block never spans two files.
+    """
+    if chunk < 1:
+        raise HopechoError("A trajectory is read in blocks of at least one frame", got=f"{chunk}")
+    for path in paths:
+        for start in range(0, n_frames(path), chunk):
+            yield read_segment(path, start=start, stop=start + chunk)
+
+
+def _check(segment: Segment, path: Path | str) -> None:
+    n = len(segment.time_ps)
+    shape = (n, len(segment.numbers), 3)
+    if segment.positions.shape != shape:
+        raise HopechoError(
+            f"The positions for {path} do not fit its times and species",
+            got=f"positions {segment.positions.shape}, expected {shape}",
+            fix="give unwrapped positions (n_frames, n_atoms, 3) with one time a frame",
+        )
+    if n == 0:
+        raise HopechoError(f"There is no frame to write to {path}")
+    if np.shape(segment.cell) != (3, 3):
+        raise HopechoError("A cell has three row vectors", got=f"shape {np.shape(segment.cell)}")
+    bad = [name for name, x in segment.observables.items() if np.shape(x) != (n,)]
+    if bad:
+        raise HopechoError(f"Observables need one value a frame ({n})", got=", ".join(bad))
+    values = {"positions": segment.positions, "time_ps": segment.time_ps, **segment.observables}
+    for name, array in values.items():
+        if not np.isfinite(array).all():
+            raise HopechoError(
+                f"The trajectory for {path} holds a number that is not finite",
+                got=name,
+                fix="look at the temperature and the shortest distance: the potential blew up",
+            )
+
+
+def _write_header(file: h5py.File) -> None:
+    header = file.create_group("h5md")
+    header.attrs["version"] = np.array([1, 1], dtype=np.int32)
+    header.create_group("author").attrs["name"] = "hopecho"
+    creator = header.create_group("creator")
+    creator.attrs["name"] = "hopecho"
+    creator.attrs["version"] = CREATOR_VERSION
+
+
+def _packed(group: h5py.Group, name: str, data: NDArray[np.floating]) -> h5py.Dataset:
+    frame_bytes = int(np.prod(data.shape[1:])) * data.itemsize
+    frames = max(1, min(len(data), _CHUNK_BYTES // max(frame_bytes, 1)))
+    return group.create_dataset(
+        name,
+        data=data,
+        chunks=(frames, *data.shape[1:]),
+        compression="gzip",
+        compression_opts=4,
+        shuffle=True,
+        track_times=False,
+    )
+
+
+def _write_box(group: h5py.Group, position: h5py.Group, cell: NDArray[np.float64], n: int) -> None:
+    # Per frame although constant: MDAnalysis reads no other form. It packs to nothing.
+    box = group.create_group("box")
+    box.attrs["dimension"] = np.int32(3)
+    box.attrs["boundary"] = np.array(["periodic"] * 3, dtype="S8")
+    edges = box.create_group("edges")
+    edges["step"] = position["step"]
+    edges["time"] = position["time"]
+    value = _packed(edges, "value", np.tile(np.asarray(cell, dtype=np.float64), (n, 1, 1)))
+    value.attrs["unit"] = "Angstrom"
+
+
+def _write_observable(
+    file: h5py.File, position: h5py.Group, name: str, values: NDArray[np.float64]
+) -> None:
+    group = file.require_group("observables").create_group(name)
+    group["step"] = position["step"]
+    group["time"] = position["time"]
+    dataset = _packed(group, "value", np.asarray(values, dtype=np.float64))
+    if name in OBSERVABLE_UNITS:
+        dataset.attrs["unit"] = OBSERVABLE_UNITS[name]
+
+
+def _open(path: Path | str) -> h5py.File:
+    try:
+        return h5py.File(path, "r")
+    except FileNotFoundError:
+        raise HopechoError(f"There is no trajectory {path}") from None
+    except OSError as error:
+        raise HopechoError(
+            f"The trajectory {path} is not a readable HDF5 file",
+            got=str(error),
+            fix="if a job was killed while writing it, delete it and run again",
+        ) from error
+
+
+def _particle_group(file: h5py.File, path: Path | str) -> h5py.Group:
+    groups = list(file.get("particles", {}))
+    name = "all" if "all" in groups else groups[0] if len(groups) == 1 else None
+    if name is None or "position" not in file["particles"][name]:
+        raise HopechoError(
+            f"{path} is not an H5MD trajectory with one group of particles",
+            got=f"particle groups {groups}",
+            fix="store positions under /particles/all/position",
+        )
+    return file["particles"][name]
+
+
+def _scale(dataset: h5py.Dataset, factors: Mapping[str, float], path: Path | str) -> float:
+    unit = dataset.attrs.get("unit", next(iter(factors)))
+    unit = unit.decode() if isinstance(unit, bytes) else str(unit)
+    if unit not in factors:
+        raise HopechoError(
+            f"{path} gives {dataset.name} in an unknown unit",
+            got=unit,
+            fix="use one of " + ", ".join(factors),
+        )
+    return factors[unit]
+
+
+def _per_frame(position: h5py.Group) -> bool:
+    return "step" in position and position["step"].shape != ()
+
+
+def _times(position: h5py.Group, path: Path | str) -> NDArray[np.float64]:
+    if "time" not in position:
+        raise HopechoError(f"{path} has no times", fix="store /particles/all/position/time in ps")
+    time = position["time"]
+    factor = _scale(time, _TIME_TO_PS, path)
+    if time.shape != ():
+        return np.asarray(time[()], dtype=np.float64) * factor
+    # H5MD's fixed interval: a scalar increment with an optional offset.
+    n = position["value"].shape[0]
+    offset = float(time.attrs.get("offset", 0.0))
+    return (offset + float(time[()]) * np.arange(n)) * factor
+
+
+def _read_cell(group: h5py.Group, path: Path | str, scale: float) -> NDArray[np.float64]:
+    edges = group.get("box/edges")
+    if edges is None:
+        raise HopechoError(f"{path} has no cell", fix="store /particles/all/box/edges")
+    dataset = edges["value"] if isinstance(edges, h5py.Group) else edges
+    if "unit" in dataset.attrs:
+        scale = _scale(dataset, _LENGTH_TO_ANGSTROM, path)
+    values = np.asarray(dataset[()], dtype=np.float64) * scale
+    if isinstance(edges, h5py.Group):
+        if not np.allclose(values, values[0], rtol=0, atol=1e-6):
+            raise HopechoError(
+                f"The cell changes along {path}", fix="analyse runs at fixed cell (NVE or NVT)"
+            )
+        values = values[0]
+    return np.diag(values) if values.shape == (3,) else values
+
+
+def _species(group: h5py.Group, path: Path | str) -> NDArray[np.int64]:
+    if "species" not in group or isinstance(group["species"], h5py.Group):
+        raise HopechoError(
+            f"{path} has no fixed species", fix="store atomic numbers in /particles/all/species"
+        )
+    return np.asarray(group["species"][()], dtype=np.int64)
