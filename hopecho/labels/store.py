@@ -1,0 +1,245 @@
+"""Content-addressed store of labels: one JSON file a label, shared by campaigns and processes.
+
+``<root>/<ab>/<cd>/<key>.json`` holds structure and label, ``<key>.quarantine.json`` what failed and
+why. Files appear by an atomic rename after fsync, so that a reader sees a whole file or none,
+whichever process is killed when; two processes that label the same structure write the same content
+and the last one stays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hopecho.errors import HopechoError
+from hopecho.labels.interface import Label, structure_hash
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+_FORMAT = 1
+_QUARANTINE = ".quarantine"
+_LOG_CHARACTERS = 4000
+
+
+@dataclass(frozen=True)
+class Quarantine:
+    """A scientific failure, final until the settings change."""
+
+    key: str
+    part: str
+    """``energy`` or ``efg``: the run that failed."""
+    reasons: tuple[str, ...]
+    log: str
+    """The end of what the code printed."""
+
+
+class LabelStore:
+    """Labels and quarantine records under one folder.
+
+    Parameters
+    ----------
+    root : Path
+        ``labels.store``; made on the first write.
+    """
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+
+    def get(self, key: str) -> Label | None:
+        """Label of a key, or None where there is none.
+
+        Raises
+        ------
+        HopechoError
+            The file is damaged.
+        """
+        data = self._read(self._path(key))
+        return None if data is None else _label_from(data)
+
+    def atoms(self, key: str) -> Atoms:
+        """Structure of a label (or of a quarantine record) as it was sent to the code.
+
+        Raises
+        ------
+        HopechoError
+            The store knows no such key, or the file is damaged.
+        """
+        data = self._read(self._path(key)) or self._read(self._path(key, _QUARANTINE))
+        if data is None:
+            raise HopechoError(
+                "The label store has no such label",
+                got=f"{key} in {self.root}",
+                fix="run the label rule again, or check labels.store",
+            )
+        return _structure_from(data)
+
+    def put(self, label: Label, atoms: Atoms) -> str:
+        """Store a label with its structure; return its key.
+
+        A label with field gradients is never replaced by one without. A quarantine record that
+        the label disproves is removed.
+
+        Raises
+        ------
+        HopechoError
+            Label and structure do not belong together.
+        """
+        if structure_hash(atoms) != label.structure:
+            raise HopechoError("A label does not belong to its structure", got=label.structure)
+        known = self.get(label.key)
+        if known is None or known.efg is None or label.efg is not None:
+            self._write(self._path(label.key), _label_data(label) | _structure_data(atoms))
+        record = self.quarantined(label.key)
+        if record is not None and (record.part == "energy" or label.efg is not None):
+            self._path(label.key, _QUARANTINE).unlink(missing_ok=True)
+        return label.key
+
+    def quarantine(
+        self, key: str, atoms: Atoms, *, part: str, reasons: list[str], log: str
+    ) -> None:
+        """Record a scientific failure with reasons, the end of the log and the structure."""
+        data = {"key": key, "part": part, "reasons": list(reasons), "log": log[-_LOG_CHARACTERS:]}
+        self._write(self._path(key, _QUARANTINE), data | _structure_data(atoms))
+
+    def quarantined(self, key: str) -> Quarantine | None:
+        """Quarantine record of a key, or None."""
+        data = self._read(self._path(key, _QUARANTINE))
+        if data is None:
+            return None
+        return Quarantine(data["key"], data["part"], tuple(data["reasons"]), data["log"])
+
+    def keys(self, *, quarantined: bool = False) -> list[str]:
+        """Sorted keys of all labels, or of all quarantine records."""
+        names = [path.name.removesuffix(".json") for path in self.root.glob("??/??/*.json")]
+        if quarantined:
+            return sorted(n.removesuffix(_QUARANTINE) for n in names if n.endswith(_QUARANTINE))
+        return sorted(n for n in names if not n.endswith(_QUARANTINE))
+
+    def drop(self, key: str) -> bool:
+        """Forget label and quarantine record of a key; return whether there was any."""
+        found = False
+        for suffix in ("", _QUARANTINE):
+            with contextlib.suppress(FileNotFoundError):
+                self._path(key, suffix).unlink()
+                found = True
+        return found
+
+    def verify(self) -> list[str]:
+        """Read every file; return one line for each that is damaged or under a wrong name."""
+        problems = []
+        for path in sorted(self.root.glob("??/??/*.json")):
+            name = path.name.removesuffix(".json").removesuffix(_QUARANTINE)
+            try:
+                data = self._read(path)
+                if data is None:
+                    continue
+                key = data["key"] if path.stem.endswith(_QUARANTINE) else _label_from(data).key
+                if key != name:
+                    problems.append(f"{path}: holds {key}")
+                elif (
+                    "label" in data
+                    and structure_hash(_structure_from(data)) != (data["label"]["structure"])
+                ):
+                    problems.append(f"{path}: label and structure do not belong together")
+            except HopechoError as error:
+                problems.append(f"{path}: {error.got}")
+        return problems
+
+    def _path(self, key: str, suffix: str = "") -> Path:
+        return self.root / key[:2] / key[2:4] / f"{key}{suffix}.json"
+
+    def _read(self, path: Path) -> dict[str, Any] | None:
+        try:
+            data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            checksum = data.pop("checksum")
+            if data.get("format") != _FORMAT or checksum != _checksum(data):
+                raise ValueError("format or checksum does not fit")
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise HopechoError(
+                f"A file of the label store is damaged: {path}",
+                got=str(error),
+                fix="delete the file; the label is computed again",
+            ) from error
+        return data
+
+    def _write(self, path: Path, data: dict[str, Any]) -> None:
+        data = {"format": _FORMAT} | data
+        text = json.dumps({"checksum": _checksum(data)} | data, sort_keys=True, allow_nan=False)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(prefix=".tmp-", dir=path.parent)
+        try:
+            with open(descriptor, "w", encoding="utf-8") as stream:
+                stream.write(text + "\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+            # mkstemp makes private files; a store is shared by a group.
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+            raise
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def _checksum(data: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
+def _structure_data(atoms: Atoms) -> dict[str, Any]:
+    return {
+        "structure": {
+            "numbers": atoms.numbers.tolist(),
+            "cell": atoms.cell.array.tolist(),
+            "positions": atoms.positions.tolist(),
+        }
+    }
+
+
+def _structure_from(data: Mapping[str, Any]) -> Atoms:
+    from ase import Atoms
+
+    structure = data["structure"]
+    return Atoms(
+        numbers=structure["numbers"],
+        cell=structure["cell"],
+        positions=structure["positions"],
+        pbc=True,
+    )
+
+
+def _label_data(label: Label) -> dict[str, Any]:
+    values = {name: getattr(label, name) for name in Label.__dataclass_fields__}
+    values["energy"] = float(label.energy)
+    for name in ("forces", "stress", "efg"):
+        values[name] = None if values[name] is None else np.asarray(values[name]).tolist()
+    return {"label": values}
+
+
+def _label_from(data: Mapping[str, Any]) -> Label:
+    values = dict(data["label"])
+    for name in ("forces", "stress", "efg"):
+        values[name] = None if values[name] is None else np.array(values[name], dtype=float)
+    return Label(**values)

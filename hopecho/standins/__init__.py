@@ -1,0 +1,1 @@
+"""Executables that speak the files of real codes and answer with the model surface."""
