@@ -1,0 +1,283 @@
+"""From LAMMPS's dumps and logs to verified frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hopecho.errors import HopechoError
+from hopecho.io.h5md import Segment, iterate
+from hopecho.md.potentials import LammpsFrame
+from hopecho.md.run import thermo_rows
+
+DUMP_COLUMNS = ("id", "type", "xu", "yu", "zu")
+SEAM_TOLERANCE = 3e-6
+"""Angstrom; positions are dumped with six decimals."""
+
+_OBSERVABLES = {
+    "Temp": "temperature",
+    "PotEng": "potential_energy",
+    "Econserve": "conserved",
+    "Press": "pressure",
+}
+
+
+@dataclass(frozen=True)
+class DumpFrame:
+    """One frame of a dump, in LAMMPS's axes."""
+
+    step: int
+    cell: NDArray[np.float64]
+    """(3, 3), Angstrom."""
+    types: NDArray[np.int64]
+    """(n_atoms,), in order of id."""
+    positions: NDArray[np.float64]
+    """(n_atoms, 3), Angstrom, unwrapped, in order of id."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Files of one chunk."""
+
+    dump: Path
+    log: Path
+
+
+def read_dump(path: Path) -> Iterator[DumpFrame]:
+    """Yield the whole frames of a text dump ``id type xu yu zu``; a torn last frame is left out.
+
+    Raises
+    ------
+    HopechoError
+        When the columns are others.
+    """
+    with path.open() as stream:
+        while True:
+            header = [stream.readline() for _ in range(9)]
+            if not header[-1].endswith("\n"):
+                return
+            columns = header[8].split()[2:]
+            if columns[:5] != list(DUMP_COLUMNS):
+                raise HopechoError(
+                    f"{path} has other columns than needed",
+                    got=" ".join(columns),
+                    fix="dump id type xu yu zu",
+                )
+            n = int(header[3])
+            lines = [stream.readline() for _ in range(n)]
+            if n and not lines[-1].endswith("\n"):
+                return
+            values = np.fromstring("".join(lines), dtype=np.float64, sep=" ")
+            rows = values.reshape(n, len(columns))
+            rows = rows[np.argsort(rows[:, 0], kind="stable")]
+            yield DumpFrame(
+                int(header[1]), _box(header[4:8]), rows[:, 1].astype(np.int64), rows[:, 2:5]
+            )
+
+
+def _box(lines: Sequence[str]) -> NDArray[np.float64]:
+    """Cell from a BOX BOUNDS block; LAMMPS gives the bounding box of a tilted cell."""
+    bounds = np.array([line.split() for line in lines[1:4]], dtype=np.float64)
+    lengths = bounds[:, 1] - bounds[:, 0]
+    if "xy xz yz" not in lines[0]:
+        return np.diag(lengths)
+    xy, xz, yz = bounds[:, 2]
+    lengths[0] -= max(0.0, xy, xz, xy + xz) - min(0.0, xy, xz, xy + xz)
+    lengths[1] -= abs(yz)
+    return np.array([[lengths[0], 0, 0], [xy, lengths[1], 0], [xz, yz, lengths[2]]])
+
+
+def read_log(path: Path) -> dict[str, NDArray[np.float64]]:
+    """Thermo table of a log: ``Step`` and the observables under our names, each (n_rows,)."""
+    with path.open(errors="replace") as stream:
+        rows = list(thermo_rows(stream))
+    table = {"step": np.array([row["Step"] for row in rows])}
+    for column, name in _OBSERVABLES.items():
+        table[name] = np.array([row.get(column, np.nan) for row in rows])
+    return table
+
+
+def join_logs(chunks: Sequence[Chunk]) -> dict[str, NDArray[np.float64]]:
+    """Thermo tables of consecutive chunks; the row at a seam is kept once."""
+    tables = [read_log(chunk.log) for chunk in chunks]
+    joined = {name: np.concatenate([t[name] for t in tables]) for name in tables[0]}
+    _, first = np.unique(joined["step"], return_index=True)
+    return {name: column[first] for name, column in joined.items()}
+
+
+def harvest(
+    chunks: Sequence[Chunk],
+    *,
+    frame: LammpsFrame,
+    cell: NDArray[np.float64],
+    type_numbers: NDArray[np.int64],
+    numbers: NDArray[np.int64],
+    dt_fs: float,
+    steps: NDArray[np.int64],
+) -> Segment:
+    """Join the dumps of consecutive chunks into one segment and verify it.
+
+    The first frame of a chunk repeats the last one before it: it is compared and dropped, so a
+    segment holds the frames after its start up to and including its end.
+
+    Parameters
+    ----------
+    chunks : sequence of Chunk
+        In order of time.
+    frame : LammpsFrame
+        Rotation between the structure's axes and LAMMPS's.
+    cell : (3, 3) array, Angstrom
+        The structure's cell.
+    type_numbers : (n_types,) array
+        Atomic number of type 1, 2, ....
+    numbers : (n_atoms,) array
+        Atomic numbers of the structure.
+    dt_fs : float
+        Time step, fs.
+    steps : (n_frames,) array
+        MD step of every expected frame.
+
+    Raises
+    ------
+    HopechoError
+        When frames are missing, chunks do not join, or cell or species are not the structure's.
+    """
+    positions = np.empty((len(steps), len(numbers), 3))
+    found: list[int] = []
+    before: DumpFrame | None = None
+    for chunk in chunks:
+        for k, item in enumerate(read_dump(chunk.dump)):
+            if k == 0:
+                _check_frame(item, chunk.dump, frame.cell, type_numbers, numbers)
+                _check_seam(before, item, chunk.dump)
+            else:
+                if len(found) < len(steps):
+                    positions[len(found)] = frame.leave(item.positions)
+                found.append(item.step)
+            before = item
+    if found != steps.tolist():
+        raise HopechoError(
+            "The dumps do not hold the frames that the segment should have",
+            got=f"{len(found)} frames, steps {found[:1]} to {found[-1:]}",
+            fix=f"expected {len(steps)}, {steps[0]} to {steps[-1]}: the restart file given belongs "
+            "to another segment, or the scratch folder lost files",
+        )
+    if not np.isfinite(positions).all():
+        raise HopechoError(
+            "The trajectory holds coordinates that are not numbers",
+            got=str(chunks[0].dump.parent),
+            fix="the potential is unstable here: more training data, or a smaller md.dt_fs",
+        )
+    thermo = join_logs(chunks)
+    rows = np.searchsorted(thermo["step"], steps)
+    if rows.max() >= len(thermo["step"]) or not np.array_equal(thermo["step"][rows], steps):
+        raise HopechoError("A frame has no row in LAMMPS's log", got=str(chunks[0].log))
+    observables = {name: thermo[name][rows] for name in _OBSERVABLES.values()}
+    time_ps = steps.astype(np.float64) * (dt_fs * 1e-3)
+    return Segment(time_ps, positions, cell, numbers, steps, observables)
+
+
+def _check_frame(
+    item: DumpFrame,
+    path: Path,
+    cell: NDArray[np.float64],
+    type_numbers: NDArray[np.int64],
+    numbers: NDArray[np.int64],
+) -> None:
+    same = item.types.shape == numbers.shape and np.array_equal(
+        type_numbers[item.types - 1], numbers
+    )
+    if not same or not np.allclose(item.cell, cell, rtol=0, atol=1e-5):
+        raise HopechoError(
+            f"{path} is not a trajectory of the structure given",
+            got=f"{len(item.types)} atoms in a cell {item.cell.round(4).tolist()}",
+            fix="give the structure that the equilibration started from and its own restart file",
+        )
+
+
+def _check_seam(before: DumpFrame | None, after: DumpFrame, path: Path) -> None:
+    if before is None:
+        return
+    gap = float(np.abs(after.positions - before.positions).max())
+    if after.step != before.step or gap > SEAM_TOLERANCE:
+        raise HopechoError(
+            f"{path} does not continue the chunk before it",
+            got=f"step {before.step} -> {after.step}, largest difference {gap:.2g} A",
+            fix="delete the scratch folder and run the segment again",
+        )
+
+
+def largest_jump_allowed(cell: NDArray[np.float64], stride_ps: float) -> float:
+    """Longest believable displacement between frames, Angstrom.
+
+    Half the smallest width of the cell (a wrapped coordinate jumps by a whole one), plus six times
+    the diffusion length of a simple liquid, sqrt(6 D t) with D = 5e-9 m2/s, for strides long enough
+    to travel.
+    """
+    widths = 1.0 / np.linalg.norm(np.linalg.inv(cell), axis=0)
+    liquid_a2_ps = 0.5
+    return float(0.5 * widths.min() + 6.0 * np.sqrt(6.0 * liquid_a2_ps * max(stride_ps - 1.0, 0.0)))
+
+
+def check_continuity(paths: Sequence[Path | str], *, chunk: int = 500) -> int:
+    """Check that segments follow each other: equal spacing, same atoms and cell, no jump.
+
+    Returns
+    -------
+    int
+        Total number of frames.
+
+    Raises
+    ------
+    HopechoError
+        Naming the file in which time or positions jump.
+    """
+    total, last, interval = 0, None, None
+    for path in paths:
+        for block in iterate([path], chunk=chunk):
+            times, positions = block.time_ps, block.positions
+            if last is not None:
+                _check_same(last, block, path)
+                times = np.concatenate([last.time_ps[-1:], times])
+                positions = np.concatenate([last.positions[-1:], positions])
+            spacing = np.diff(times)
+            if len(spacing):
+                interval = spacing[0] if interval is None else interval
+                _check_spacing(spacing, interval, path)
+                _check_jumps(positions, block.cell, float(interval), path)
+            total, last = total + len(block.time_ps), block
+    return total
+
+
+def _check_same(before: Segment, after: Segment, path: Path | str) -> None:
+    if not np.array_equal(before.numbers, after.numbers) or not np.allclose(
+        before.cell, after.cell, rtol=0, atol=1e-6
+    ):
+        raise HopechoError(f"{path} has other atoms or another cell than the file before it")
+
+
+def _check_spacing(spacing: NDArray[np.float64], interval: float, path: Path | str) -> None:
+    off = np.abs(spacing - interval) > 1e-6 * max(interval, 1e-12)
+    if interval <= 0 or off.any():
+        raise HopechoError(
+            f"Frames are not evenly spaced in {path}",
+            got=f"{spacing[off][0] if off.any() else interval:.6g} ps among {interval:.6g} ps",
+            fix="give all segments, in order, each once",
+        )
+
+
+def _check_jumps(
+    positions: NDArray[np.floating], cell: NDArray[np.float64], interval: float, path: Path | str
+) -> None:
+    jump = float(np.sqrt((np.diff(positions, axis=0) ** 2).sum(axis=-1)).max())
+    limit = largest_jump_allowed(cell, interval)
+    if jump > limit:
+        raise HopechoError(
+            f"An atom jumps in {path}",
+            got=f"{jump:.3g} A in {interval:.4g} ps, believable are {limit:.3g} A",
+            fix="give unwrapped positions (dump xu yu zu), segments in order",
+        )
