@@ -1,0 +1,1 @@
+"""Equivariant models of the electric field gradient: features, fit, prediction, metrics."""

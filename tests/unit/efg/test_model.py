@@ -1,0 +1,219 @@
+"""Fit and fast prediction: symmetries, equality with explicit features, held-out error."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from ase import Atoms
+
+from hopecho.efg.features import channels, features
+from hopecho.efg.metrics import efg_metrics
+from hopecho.efg.model import (
+    EfgSettings,
+    explicit_prediction,
+    fit_efg_model,
+    frame_features,
+    load_model,
+    make_spec,
+    save_model,
+)
+from hopecho.efg.predict import predict_frames, predict_segment
+from hopecho.efg.radial import RadialBasis
+from hopecho.errors import HopechoError
+from hopecho.io.efg_table import read_efg
+from hopecho.io.h5md import Segment, write_segment
+from hopecho.structures.crystals import load_crystal
+from hopecho.tensors import isometric_from_matrix, matrix_from_isometric, random_rotations
+
+SETTINGS = EfgSettings(basis=RadialBasis(cutoff=5.0, n_radial=3, l_max=4), n_folds=4)
+
+
+def naive_efg(atoms):
+    """Many-body toy label: screened charges within 9 A, plus dipoles of S induced by them."""
+    n = np.arange(-2, 3)
+    shifts = np.stack(np.meshgrid(n, n, n, indexing="ij"), -1).reshape(-1, 3) @ np.array(atoms.cell)
+    charge = np.array([{3: 0.8, 15: 0.8, 16: -0.8}[z] for z in atoms.numbers])
+    d = atoms.positions[None, :, None] + shifts - atoms.positions[:, None, None]
+    r = np.linalg.norm(d, axis=-1)
+    near = (r > 0.1) & (r < 9.0)
+    r = np.where(near, r, np.inf)
+    # Screening exp(-r/4) keeps the cut-off sum smooth; the form is still no sum of pair terms.
+    screened = np.exp(-np.where(near, r, 0) / 4) * near
+    field = -np.einsum("j,ijs,ijsx->ix", charge, screened / r**3, d)
+    dipole = 1.5 * field * (atoms.numbers == 16)[:, None]
+    second = 3 * np.einsum("j,ijs,ijsx,ijsy->ixy", charge, screened / r**5, d, d)
+    along = np.einsum("jx,ijsx->ijs", dipole, d) * screened
+    second += 15 * np.einsum("ijs,ijsx,ijsy->ixy", along / r**7, d, d)
+    mixed = 3 * np.einsum("jx,ijs,ijsy->ixy", dipole, screened / r**5, d)
+    second -= mixed + mixed.transpose(0, 2, 1)
+    second -= np.trace(second, axis1=1, axis2=2)[:, None, None] / 3 * np.eye(3)
+    return 0.1 * second
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    crystal = load_crystal("beta-Li3PS4")
+    frames = []
+    for _ in range(34):
+        atoms = crystal.copy()
+        size = np.where(atoms.numbers == 3, 0.2, 0.1)
+        atoms.positions += rng.normal(size=(len(atoms), 3)) * size[:, None] / np.sqrt(3)
+        atoms.arrays["efg"] = naive_efg(atoms)
+        frames.append(atoms)
+    return frames
+
+
+@pytest.fixture(scope="module")
+def model(data):
+    return fit_efg_model(data[:28], settings=SETTINGS)
+
+
+def _held_out(frames):
+    return isometric_from_matrix([a.arrays["efg"][a.numbers == 3] for a in frames])
+
+
+def _predict(model, atoms):
+    return predict_frames(model, atoms.positions[None], np.array(atoms.cell), atoms.numbers)[0]
+
+
+def test_held_out_error_is_below_a_fifth_of_the_spread(data, model):
+    predicted = np.array([_predict(model, atoms) for atoms in data[28:]])
+    result = efg_metrics(_held_out(data[28:]), predicted)
+    assert result["omega_q"]["mae_over_std"] < 0.2
+    assert result["component_rmse_over_rms"] < 0.2
+    # Cross-validation over structures must tell the error that held-out structures show.
+    rmse = np.sqrt(np.mean((predicted - _held_out(data[28:])) ** 2))
+    assert model.cv_rmse.min() == pytest.approx(rmse, rel=0.3)
+
+
+@pytest.mark.parametrize("width", [0.0, 2.0])
+def test_fast_prediction_equals_explicit_features(data, width):
+    settings = replace(SETTINGS, long_range_width=width, ridge=(1e-6,))
+    model = fit_efg_model(data[:4], settings=settings)
+    cells = [data[5], data[5].repeat((2, 1, 1))]
+    skew = data[6].copy()
+    skew.set_cell(
+        np.array(skew.cell) + np.array([[0, 0, 0], [2, 0, 0], [1, -1, 0]]), scale_atoms=False
+    )
+    for atoms in [*cells, skew]:
+        slow = explicit_prediction(model, atoms)
+        np.testing.assert_allclose(_predict(model, atoms), slow, atol=1e-10 * np.abs(slow).max())
+
+
+def test_features_rotate_like_tensors_and_are_even(data):
+    spec = make_spec(data, SETTINGS)
+    atoms = data[0]
+    x = frame_features(atoms, spec)
+    rotation = random_rotations(1, rng=np.random.default_rng(5))[0]
+    for matrix in (rotation, -np.eye(3), -rotation):
+        turned = Atoms(
+            atoms.numbers,
+            atoms.positions @ matrix.T,
+            cell=np.array(atoms.cell) @ matrix.T,
+            pbc=True,
+        )
+        y = frame_features(turned, spec)
+        before = matrix_from_isometric(np.swapaxes(x, 1, 2))
+        after = matrix_from_isometric(np.swapaxes(y, 1, 2))
+        expected = matrix @ before @ matrix.T
+        np.testing.assert_allclose(after, expected, atol=1e-10 * np.abs(expected).max())
+
+
+def test_supercell_and_permutation_of_neighbours_change_nothing(data, model):
+    atoms = data[3]
+    small, large = _predict(model, atoms), _predict(model, atoms.repeat((1, 1, 2)))
+    np.testing.assert_allclose(large, np.tile(small, (2, 1)), atol=1e-12)
+    order = np.random.default_rng(2).permutation(len(atoms))
+    ids = np.flatnonzero(atoms.numbers == 3)
+    rank = [int(np.flatnonzero(ids == i)[0]) for i in order if i in ids]
+    np.testing.assert_allclose(_predict(model, atoms[order]), small[rank], atol=1e-12)
+
+
+def test_a_planted_linear_model_is_recovered(data):
+    spec = make_spec(data, SETTINGS)
+    weights = np.zeros(spec.n_features)
+    weights[: spec.n_channels] = np.random.default_rng(1).normal(size=spec.n_channels)
+    efgs = []
+    for atoms in data[:12]:
+        efg = np.full((len(atoms), 3, 3), np.nan)  # tensors of other elements are never read
+        efg[atoms.numbers == 3] = matrix_from_isometric(frame_features(atoms, spec) @ weights)
+        efgs.append(efg)
+    model = fit_efg_model(data[:12], efgs, settings=replace(SETTINGS, ridge=(1e-12,)))
+    truth = frame_features(data[30], spec) @ weights
+    np.testing.assert_allclose(_predict(model, data[30]), truth, atol=1e-3 * np.abs(truth).max())
+
+
+def test_another_probe_and_own_gaussian(data):
+    settings = replace(SETTINGS, probe="P", centre_weight=0.5)
+    spec = make_spec(data, settings)
+    base = replace(spec, centre_weight=0.0)
+    atoms = data[0]
+    from hopecho.efg.density import kinds_of, make_frame
+
+    frame = make_frame(
+        atoms.positions,
+        np.array(atoms.cell),
+        kinds_of(atoms.numbers, spec.elements),
+        np.flatnonzero(atoms.numbers == 15),
+    )
+    difference = channels(frame, spec) - channels(frame, base)
+    expected = np.zeros_like(difference)
+    expected[:, 0, 3:6] = 0.5 * spec.table.centre
+    np.testing.assert_allclose(difference, expected, atol=1e-12)
+    assert features(frame, spec).shape == (4, 5, spec.n_features)
+
+
+def test_model_file_round_trip_is_exact_and_reproducible(tmp_path, data, model):
+    save_model(tmp_path / "a.npz", model)
+    save_model(tmp_path / "b.npz", load_model(tmp_path / "a.npz"))
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    again = load_model(tmp_path / "a.npz")
+    np.testing.assert_array_equal(_predict(again, data[30]), _predict(model, data[30]))
+
+
+def test_segment_is_predicted_in_chunks(tmp_path, data, model):
+    atoms = data[28]
+    positions = np.array([a.positions for a in data[28:33]]) + 3 * np.array(atoms.cell)[1]
+    time = 0.5 * np.arange(5)
+    cell = np.array(atoms.cell)
+    write_segment(tmp_path / "s.h5md", Segment(time, positions, cell, atoms.numbers))
+    predict_segment(model, tmp_path / "s.h5md", tmp_path / "efg.h5", chunk=2)
+    table = read_efg(tmp_path / "efg.h5")
+    np.testing.assert_array_equal(table.ion_id, np.flatnonzero(atoms.numbers == 3))
+    direct = predict_frames(model, positions, cell, atoms.numbers)
+    np.testing.assert_allclose(table.efg, direct, atol=1e-4 * np.abs(direct).max())
+
+
+def test_what_the_model_cannot_do_is_an_error(tmp_path, data, model):
+    atoms = data[0]
+    cell, numbers = np.array(atoms.cell), atoms.numbers.copy()
+    bad = atoms.positions.copy()
+    bad[3, 1] = np.nan
+    with pytest.raises(HopechoError, match="NaN or infinity"):
+        predict_frames(model, bad[None], cell, numbers)
+    numbers[20] = 14
+    with pytest.raises(HopechoError, match=r"atomic numbers \[14\]"):
+        predict_frames(model, atoms.positions[None], cell, numbers)
+    with pytest.raises(HopechoError, match="no atom whose tensor"):
+        predict_frames(model, atoms.positions[None], cell, np.full(len(atoms), 16))
+    with pytest.raises(HopechoError, match="Shapes of a trajectory"):
+        predict_frames(model, atoms.positions, cell, atoms.numbers)
+    (tmp_path / "x.npz").write_bytes(b"junk")
+    with pytest.raises(HopechoError, match="Cannot read the EFG model"):
+        load_model(tmp_path / "x.npz")
+
+
+def test_bad_training_sets_are_errors(data):
+    with pytest.raises(HopechoError, match="Too few labelled"):
+        fit_efg_model(data[:3], settings=SETTINGS)
+    with pytest.raises(HopechoError, match=r"efg\.probe = 'Na'"):
+        fit_efg_model(data[:5], settings=replace(SETTINGS, probe="Na"))
+    efgs = [a.arrays["efg"].copy() for a in data[:5]]
+    efgs[2][0, 0, 0] = np.nan
+    with pytest.raises(HopechoError, match="structure 2"):
+        fit_efg_model(data[:5], efgs, settings=SETTINGS)
+    bare = data[0].copy()
+    del bare.arrays["efg"]
+    with pytest.raises(HopechoError, match="has no tensors"):
+        fit_efg_model([bare, *data[:4]], settings=SETTINGS)
