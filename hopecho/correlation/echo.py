@@ -1,0 +1,135 @@
+"""The correlation functions of a campaign: powder average, one field axis, and |C_Q|."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hopecho.correlation.acf import POWDER_FACTOR, acf_replicas, global_mean, log_spaced_lags
+from hopecho.correlation.plateau import plateau_sums
+from hopecho.correlation.regime import sae_regime
+from hopecho.correlation.verdict import AcfResult, AcfSettings, analyse_acf
+from hopecho.tensors import cq_abs, matrix_from_isometric, omega_q_isometric
+from hopecho.units import cq_khz_per_au
+
+Array = NDArray[np.float64]
+
+CURVES = ("acf_powder", "acf_omega_q", "acf_cq")
+
+
+@dataclass(frozen=True)
+class EchoCurve:
+    """One correlation function: raw and with the global mean removed."""
+
+    name: str
+    raw: AcfResult
+    centred: AcfResult
+    """With the mean over all ions, replicas and times removed."""
+    headline: AcfResult
+    """The one that is reported: raw, but centred for |C_Q|, whose mean is not zero by symmetry."""
+
+    def columns(self) -> dict[str, Array]:
+        """Columns of the CSV: normalised curves, errors (1 sigma), and the raw curve, kHz^2."""
+        return {
+            "lag_ps": self.headline.lag_ps,
+            self.name: self.headline.acf,
+            f"{self.name}_err": self.headline.acf_err,
+            f"{self.name}_uncentred": self.raw.acf,
+            f"{self.name}_uncentred_err": self.raw.acf_err,
+            f"{self.name}_centred": self.centred.acf,
+            f"{self.name}_centred_err": self.centred.acf_err,
+            f"{self.name}_raw_khz2": self.raw.acf * self.raw.zero_lag,
+        }
+
+
+def echo_curves(
+    replicas: Sequence[NDArray[np.floating]],
+    *,
+    stride_ps: float,
+    quench: Sequence[int],
+    isotope: str,
+    b0: ArrayLike,
+    settings: AcfSettings,
+    max_lag_fraction: float,
+    seed: int,
+) -> list[EchoCurve]:
+    r"""Analyse the tensors of all replicas of one phase and temperature.
+
+    The powder curve is :math:`(2/15) \langle Tr[V(0) V(t)] \rangle (eQ/2h)^2`, exact for any
+    number of field directions.
+
+    Parameters
+    ----------
+    replicas : sequence of ndarray
+        Each (n_frames, n_ions, 5), isometric components, a.u.
+    stride_ps : float
+        Time between frames, ps.
+    quench : sequence of int
+        Quench of each replica.
+    isotope : str
+        Probe nucleus.
+    b0 : array_like
+        (3,), direction of the field for ``acf_omega_q``.
+    settings : AcfSettings
+        Choices of the analysis.
+    max_lag_fraction : float
+        Longest lag as a share of the shortest run.
+    seed : int
+        Of the bootstrap.
+
+    Source: Faraday Discuss. 255, 411 (2025), eqns (4)-(6).
+    """
+    n_frames = min(len(r) for r in replicas)
+    run_ps = [len(r) * stride_ps for r in replicas]
+    lags = log_spaced_lags(
+        n_frames, stride_ps=stride_ps, max_lag_ps=max_lag_fraction * n_frames * stride_ps
+    )
+    # nu = (eQ/2h) b.V.b: half of C_Q per a.u.; squared with 2/15 it makes the powder curve kHz^2.
+    scale = 0.5 * cq_khz_per_au(isotope) * np.sqrt(POWDER_FACTOR)
+    series = {
+        "acf_powder": [np.asarray(r, dtype=np.float64) * scale for r in replicas],
+        "acf_omega_q": [omega_q_isometric(r, b0, isotope=isotope) for r in replicas],
+        "acf_cq": [cq_abs(matrix_from_isometric(r), isotope=isotope) for r in replicas],
+    }
+    curves = []
+    for k, name in enumerate(CURVES):
+        results = []
+        for centred in (False, True):
+            offset = global_mean(series[name]) if centred else 0.0
+            results.append(
+                analyse_acf(
+                    acf_replicas(series[name], lags=lags, remove_global_mean=centred),
+                    (lags * stride_ps).astype(np.float64),
+                    groups=quench,
+                    run_ps=run_ps,
+                    settings=settings,
+                    rng=np.random.default_rng([seed, k]),
+                    plateaus=[plateau_sums(s, offset=offset) for s in series[name]],
+                )
+            )
+        raw, removed = results
+        curves.append(EchoCurve(name, raw, removed, removed if name == "acf_cq" else raw))
+    return curves
+
+
+def curve_record(curve: EchoCurve, *, tp_us: float, run_ps: float, n_ions: int) -> dict[str, Any]:
+    """Return what a curve's JSON says: its quantities, both forms, and the regime of its tau."""
+    tau = curve.headline.tau_sae
+    nu_khz = float(np.sqrt(max(curve.raw.zero_lag, 0.0)))
+    tau_ns = tau.value if tau.value is not None else tau.interval[0]
+    regime = "no decay is seen within the run" if tau_ns is None else sae_regime(tau_ns, nu_khz)
+    if tau.verdict != "resolved" and tau_ns is not None:
+        regime = f"for the lower bound of tau: {regime}"
+    return curve.headline.to_dict() | {
+        "uncentred": curve.raw.to_dict(),
+        "centred": curve.centred.to_dict(),
+        "rms_omega_q_khz": nu_khz,
+        "regime": regime,
+        "pulse_delay_us": tp_us,
+        "run_ps": run_ps,
+        "n_ions": n_ions,
+    }

@@ -1,0 +1,108 @@
+"""What an experiment would see of a decay time: spin-alignment echo, narrowed line, or T1."""
+
+from __future__ import annotations
+
+import math
+
+SAE_SHORTEST_NS = 1e4
+"""Shortest time that a spin-alignment echo resolves, about 10 us: pulses and phase evolution take
+that long."""
+
+NARROWED = 0.1
+"""2 pi nu tau below which the line counts as fully narrowed."""
+
+SLOW = 10.0
+"""2 pi nu tau above which motion counts as slow against the line."""
+
+
+def spectral_density_s(omega_rad_s: float, tau_s: float) -> float:
+    r"""Lorentzian :math:`J(\omega) = \tau / (1 + \omega^2 \tau^2)`, s."""
+    return tau_s / (1.0 + (omega_rad_s * tau_s) ** 2)
+
+
+def quadrupolar_t1_s(
+    tau_ns: float, *, cq_khz: float, larmor_mhz: float, eta: float = 0.0, plateau_b2: float = 0.0
+) -> float:
+    r"""Quadrupolar spin-lattice relaxation time of I = 3/2, one exponential assumed, s.
+
+    .. math:: \frac{1}{T_1} = \frac{2\pi^2}{25} C_Q^2 \left(1 + \frac{\eta^2}{3}\right) (1 - b^2)
+              [J(\omega_0) + 4 J(2\omega_0)]
+
+    Parameters
+    ----------
+    tau_ns : float
+        Decay time of the tensor's correlation function, ns.
+    cq_khz, eta : float
+        Quadrupolar coupling constant, kHz, and asymmetry of the (vibrationally averaged) tensor.
+    larmor_mhz : float
+        Larmor frequency, MHz (7Li: 16.546 MHz/T, 116.6 at 7.05 T).
+    plateau_b2 : float
+        Share of the tensor that does not fluctuate.
+
+    Returns
+    -------
+    float
+        T1 in s; infinite if nothing fluctuates.
+    """
+    omega = 2.0 * math.pi * larmor_mhz * 1e6
+    tau_s = tau_ns * 1e-9
+    density = spectral_density_s(omega, tau_s) + 4.0 * spectral_density_s(2.0 * omega, tau_s)
+    coupling = (cq_khz * 1e3) ** 2 * (1.0 + eta**2 / 3.0) * (1.0 - plateau_b2)
+    rate = 2.0 * math.pi**2 / 25.0 * coupling * density
+    return 1.0 / rate if rate > 0.0 else math.inf
+
+
+def sae_regime(tau_ns: float, nu_khz: float, *, t1_s: float | None = None) -> str:
+    r"""Say which experiment sees a decay of the tensor correlation function.
+
+    Parameters
+    ----------
+    tau_ns : float
+        Decay time, ns.
+    nu_khz : float
+        Typical quadrupolar frequency (satellite offset) of the static tensors, kHz.
+    t1_s : float, optional
+        T1 (or T1Q, if shorter) of the nucleus, s, as the upper end of the echo's window.
+
+    Returns
+    -------
+    str
+        One or two sentences for the report.
+    """
+    phase = 2.0 * math.pi * nu_khz * 1e3 * tau_ns * 1e-9
+    time = _time(tau_ns)
+    if t1_s is not None and tau_ns * 1e-9 >= t1_s:
+        return (
+            f"tau = {time} is not below T1 = {_time(t1_s * 1e9)}: magnetisation relaxes before the "
+            "echo decays, which sets a lower limit only."
+        )
+    if tau_ns >= SAE_SHORTEST_NS and phase >= 1.0:
+        return (
+            f"tau = {time} is above about 10 us and, where it is below T1, a spin-alignment echo "
+            "sees this decay."
+        )
+    scale = f"2 pi nu tau = {phase:.2g} (tau = {time}, nu = {nu_khz:.3g} kHz)"
+    if phase <= NARROWED:
+        text = (
+            f"{scale} is far below 1: the line is narrowed to the averaged tensor, and a "
+            "spin-alignment echo sees only the plateau. "
+        )
+        if 0.3 <= tau_ns <= 10.0:
+            return text + "Motion on this scale, near the inverse Larmor frequency, is seen in T1."
+        return text + "tau is a decay of the tensor correlation, not a time that the echo measures."
+    if phase >= SLOW:
+        return (
+            f"{scale}: slow against the line, but below the about 10 us that a spin-alignment echo "
+            "needs, which sees only the plateau."
+        )
+    return (
+        f"{scale}: coalescence; the motion changes the line shape and shortens T2, and a "
+        "spin-alignment echo is damped during its own pulses."
+    )
+
+
+def _time(ns: float) -> str:
+    for factor, unit in ((1e9, "s"), (1e6, "ms"), (1e3, "us")):
+        if ns >= factor:
+            return f"{ns / factor:.3g} {unit}"
+    return f"{ns:.3g} ns"
