@@ -1,0 +1,1 @@
+"""How the ions move: mean square displacements, conductivity, hops and pair distributions."""

@@ -1,0 +1,176 @@
+"""Everything that one phase and temperature says about mobility: MSD, D, sigma, hops, g(r)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ase.data import chemical_symbols
+from numpy.typing import NDArray
+
+from hopecho.dynamics.conductivity import Conductivity, conductivity, in_s_per_cm
+from hopecho.dynamics.hops import HopLog, cage_hops
+from hopecho.dynamics.msd import MsdCurves, msd_by_element
+from hopecho.dynamics.rates import dispersion, hop_rate
+from hopecho.dynamics.rdf import Rdf, rdf
+from hopecho.trajectory import Trajectory, framework_frame
+from hopecho.units import Quantity
+
+Array = NDArray[np.float64]
+
+RDF_FRAMES = 200
+"""Frames that enter g(r), spread over all replicas."""
+
+
+@dataclass(frozen=True)
+class Transport:
+    """Results of all replicas of one phase and temperature."""
+
+    element_msd: Mapping[str, MsdCurves]
+    """MSD of each element in the frame of the framework's centre of charge."""
+    conductivity: Conductivity
+    hop_logs: tuple[HopLog, ...]
+    hop_rate: Quantity
+    rdf: Rdf
+    largest_drift_angstrom: float
+    """Largest displacement of the framework that was removed, A."""
+
+    def msd_columns(self) -> dict[str, Any]:
+        """Columns of msd.csv, long form: lag_ps, element, msd and its error (1 sigma), A^2."""
+        parts = [(e, c.lag_ps, c.msd, c.msd_err) for e, c in self.element_msd.items()]
+        return {
+            "element": np.concatenate([[e] * len(lag) for e, lag, _, _ in parts]),
+            "lag_ps": np.concatenate([lag for _, lag, _, _ in parts]),
+            "msd_a2": np.concatenate([msd for _, _, msd, _ in parts]),
+            "msd_err_a2": np.concatenate([err for _, _, _, err in parts]),
+        }
+
+    def collective_columns(self) -> dict[str, Array]:
+        """Columns of conductivity.csv: tracer and collective MSD over N of the mobile ions, A^2."""
+        tracer, together = self.conductivity.tracer_curves, self.conductivity.collective_curves
+        return {
+            "lag_ps": tracer.lag_ps,
+            "msd_a2": tracer.msd,
+            "msd_err_a2": tracer.msd_err,
+            "collective_msd_a2": together.msd,
+            "collective_msd_err_a2": together.msd_err,
+        }
+
+    def rdf_columns(self) -> dict[str, Array]:
+        """Columns of rdf.csv: r_angstrom and g of each pair."""
+        return {"r_angstrom": self.rdf.r} | {f"g_{pair}": g for pair, g in self.rdf.g.items()}
+
+    def conductivity_record(self) -> dict[str, Any]:
+        """JSON of the conductivity: every quantity with its error bar and verdict."""
+        c = self.conductivity
+        return {
+            "d_tracer": c.tracer.d_tracer,
+            "d_sigma": c.d_sigma,
+            "haven_ratio": c.haven_ratio,
+            "sigma_ne": c.sigma_ne,
+            "sigma_einstein": c.sigma_einstein,
+            "sigma_einstein_s_cm": in_s_per_cm(c.sigma_einstein),
+            "lag_window_ps": list(c.lag_window_ps),
+            "largest_drift_angstrom": self.largest_drift_angstrom,
+        }
+
+    def hops_record(self) -> dict[str, Any]:
+        """JSON of the hops: counts, rate per ion, and the dispersion of their counts."""
+        return {
+            "hop_rate": self.hop_rate,
+            "n_hops": [len(log.ion) for log in self.hop_logs],
+            "ion_time_ns": sum(log.ion_time_ps for log in self.hop_logs) * 1e-3,
+            "dispersion": [list(dispersion(log)) for log in self.hop_logs],
+        }
+
+
+def transport(
+    trajectories: Sequence[Trajectory],
+    *,
+    quench: Sequence[int],
+    mobile: str,
+    oxidation: Mapping[str, float],
+    temperature_k: float,
+    hop_distance_angstrom: float,
+    hop_window_ps: float,
+    max_lag_fraction: float,
+) -> Transport:
+    """Analyse all replicas of one phase and temperature.
+
+    Parameters
+    ----------
+    trajectories : sequence of Trajectory
+        Continuous, unwrapped, same atoms and cell volume.
+    quench : sequence of int
+        Quench of each replica.
+    mobile : str
+        Element of the mobile ions.
+    oxidation : mapping
+        Formal oxidation numbers, e.
+    temperature_k : float
+        Temperature, K.
+    hop_distance_angstrom, hop_window_ps : float
+        Threshold of a cage jump; averaging window and shortest stay.
+    max_lag_fraction : float
+        Longest lag of the MSD as a share of the shortest run.
+
+    Raises
+    ------
+    HopechoError
+        If the runs are too short, wrapped, or do not belong together.
+    """
+    first = trajectories[0]
+    mask = first.select(mobile)
+    frames, drifts = zip(
+        *(framework_frame(t.positions, t.numbers, mask, charges=oxidation) for t in trajectories)
+    )
+    ions = [x[:, mask] for x in frames]
+    logs = tuple(
+        cage_hops(
+            x,
+            stride_ps=first.stride_ps,
+            threshold_a=hop_distance_angstrom,
+            window_ps=hop_window_ps,
+            min_residence_ps=hop_window_ps,
+        )
+        for x in ions
+    )
+    share = max(1, sum(len(x) for x in frames) // RDF_FRAMES)
+    sampled = np.concatenate([t.positions[::share] for t in trajectories])
+    return Transport(
+        element_msd=msd_by_element(
+            frames,
+            numbers=first.numbers,
+            stride_ps=first.stride_ps,
+            quench=quench,
+            max_lag_fraction=max_lag_fraction,
+        ),
+        conductivity=conductivity(
+            ions,
+            stride_ps=first.stride_ps,
+            volume_a3=first.volume_a3,
+            temperature_k=temperature_k,
+            charge_e=oxidation[mobile],
+            quench=quench,
+        ),
+        hop_logs=logs,
+        hop_rate=hop_rate(logs),
+        rdf=rdf(sampled, first.numbers, first.cell),
+        largest_drift_angstrom=max(float(np.linalg.norm(d, axis=1).max()) for d in drifts),
+    )
+
+
+def msd_record(result: Transport, *, mobile: str) -> dict[str, Any]:
+    """JSON of the MSD: diffusion coefficient, its window, and the value at the longest lag."""
+    tracer = result.conductivity.tracer
+    curves = result.element_msd[mobile]
+    lag = int(curves.n_fit - 1)
+    return {
+        "element": mobile,
+        "d_tracer": tracer.d_tracer,
+        "d_at_longest_lag_m2_s": float(curves.msd[lag] / (6.0 * curves.lag_ps[lag]) * 1e-8),
+        "longest_lag_ps": float(curves.lag_ps[lag]),
+        "elements": sorted(chemical_symbols.index(e) for e in result.element_msd),
+    }
