@@ -1,0 +1,56 @@
+"""Where a campaign stands: rounds, nanoseconds done, failures, and the cost that is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from hopecho.config import Campaign
+from hopecho.forecast import US_PER_ATOM_STEP, atoms_in_phase
+from hopecho.io.results import read_json
+
+
+def status_lines(campaign: Campaign) -> Iterator[str]:
+    """Say, one line a fact, how far the campaign in the config's results folder has come."""
+    results = Path(campaign.get("results"))
+    for material in campaign.config["run"]:
+        yield from _learning(campaign, results / material)
+        yield from _production(campaign, results / material, material)
+    failed = [p for p in results.glob("*/*/**/labelled.json") if read_json(p)["quarantined"]]
+    count = sum(len(read_json(p)["quarantined"]) for p in failed)
+    yield f"labels quarantined: {count}"
+    page = results / "report.html"
+    yield f"report: {page if page.is_file() else 'not yet'}"
+
+
+def _learning(campaign: Campaign, folder: Path) -> Iterator[str]:
+    done = sorted(folder.glob("al/*/status.json"), key=lambda p: int(p.parent.name))
+    limit = campaign.get("learning.max_rounds")
+    if not done:
+        yield f"{folder.name}: no round of learning finished (at most {limit})"
+        return
+    status = read_json(done[-1])
+    unmet = "; ".join(gate["text"] for gate in status["unmet"])
+    state = "accepted" if status["accepted"] else f"not accepted: {unmet}"
+    yield f"{folder.name}: round {done[-1].parent.name} of at most {limit - 1}, {state}"
+
+
+def _production(campaign: Campaign, folder: Path, material: str) -> Iterator[str]:
+    total_cpu_s = 0.0
+    for phase in campaign.config["run"][material]:
+        n_atoms = atoms_in_phase(campaign, phase)
+        for temperature in campaign.get("md.temperatures_k"):
+            wanted = done = 0
+            for run in campaign.runs(material, phase, temperature):
+                path = folder / f"phases/{phase}/quench{run.quench}/{temperature}K"
+                files = (path / f"replica{run.replica}").glob("segment*.json")
+                wanted += campaign.segments(phase, temperature)
+                done += len(list(files))
+            length_ps = campaign.get("md.segment_ps")
+            steps_left = (wanted - done) * length_ps * 1e3 / campaign.get("md.dt_fs")
+            total_cpu_s += steps_left * n_atoms * US_PER_ATOM_STEP * 1e-6
+            yield (
+                f"{material} {phase} {temperature} K: {done * length_ps * 1e-3:.3f} of "
+                f"{wanted * length_ps * 1e-3:.3f} ns"
+            )
+    yield f"{material}: MD left: {total_cpu_s / 60:.0f} CPU min"

@@ -1,0 +1,1 @@
+"""The summary of a campaign as JSON, its ledger of cost, and one self-contained page."""

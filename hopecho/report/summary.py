@@ -1,0 +1,126 @@
+"""Every claim of a campaign in one JSON object, each with the path of the file that it is from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hopecho.config import PROJECT_ROOT
+from hopecho.io.results import read_json
+
+CLAIMS: Sequence[tuple[str, str]] = (
+    ("acf_powder.json", "tau_sae"),
+    ("acf_powder.json", "plateau_b2"),
+    ("acf_powder.json", "stretch_gamma"),
+    ("acf_powder.json", "vibrational_amplitude"),
+    ("acf_omega_q.json", "tau_sae"),
+    ("acf_cq.json", "tau_sae"),
+    ("conductivity.json", "d_tracer"),
+    ("hops.json", "hop_rate"),
+    ("conductivity.json", "sigma_ne"),
+    ("conductivity.json", "sigma_einstein"),
+    ("conductivity.json", "haven_ratio"),
+)
+"""File and name of every claim, in the order of the table."""
+
+
+def summarise(
+    results: Path, *, run: Mapping[str, Sequence[str]], temperatures_k: Sequence[int], source: str
+) -> dict[str, Any]:
+    """Gather the claims, gates and errors of a finished campaign.
+
+    Parameters
+    ----------
+    results : Path
+        The campaign's folder.
+    run : mapping
+        Phases of each material.
+    temperatures_k : sequence of int
+        Production temperatures, K.
+    source : str
+        What the labels are.
+
+    Returns
+    -------
+    dict
+        ``labels``, ``claims``, ``learning``, ``heldout``, ``efg``, ``structures``, ``segments``,
+        ``quarantine``, ``reference``.
+    """
+    claims = [
+        claim
+        for material, phases in run.items()
+        for phase in phases
+        for temperature in temperatures_k
+        for claim in _claims(results, material, phase, temperature)
+    ]
+    return {
+        "labels": source,
+        "claims": claims,
+        "learning": {m: _learning(results / m) for m in run},
+        "heldout": {m: read_json(results / m / "heldout/errors.json")["phases"] for m in run},
+        "efg": {m: _without_provenance(results / m / "efg/fit.json") for m in run},
+        "structures": {m: _structures(results / m, phases) for m, phases in run.items()},
+        "segments": {m: _segments(results / m, phases) for m, phases in run.items()},
+        "quarantine": {m: _quarantine(results / m) for m in run},
+        "reference": {m: _reference(m) for m in run},
+    }
+
+
+def _without_provenance(path: Path) -> dict[str, Any]:
+    return {k: v for k, v in read_json(path).items() if k != "provenance"}
+
+
+def _claims(results: Path, material: str, phase: str, temperature: int) -> Iterator[dict[str, Any]]:
+    folder = results / material / "phases" / phase / f"{temperature}K"
+    for name, key in CLAIMS:
+        record = read_json(folder / name)
+        claim = {
+            "claim": key,
+            "curve": name.removesuffix(".json") if name.startswith("acf") else None,
+            "material": material,
+            "phase": phase,
+            "temperature_k": temperature,
+            "quantity": record[key],
+            "path": str(folder / name),
+        }
+        if key == "tau_sae":
+            detail = ("fits", "headline_fit", "regime", "reason", "smallest_decay", "run_ps")
+            claim |= {k: record[k] for k in detail}
+        yield claim
+
+
+def _learning(folder: Path) -> list[dict[str, Any]]:
+    """Status of every round up to the last, in order."""
+    paths = sorted(folder.glob("al/*/status.json"), key=lambda p: int(p.parent.name))
+    return [read_json(path) for path in paths]
+
+
+def _structures(folder: Path, phases: Sequence[str]) -> dict[str, Any]:
+    return {
+        f"{phase}/{path.parent.name}": _without_provenance(path)
+        for phase in phases
+        for path in sorted((folder / "phases" / phase).glob("quench*/structure.json"))
+    }
+
+
+def _segments(folder: Path, phases: Sequence[str]) -> list[dict[str, Any]]:
+    """Gates of every production segment."""
+    return [
+        read_json(path) | {"phase": phase, "path": str(path)}
+        for phase in phases
+        for path in sorted((folder / "phases" / phase).glob("quench*/*K/replica*/segment*.json"))
+    ]
+
+
+def _quarantine(folder: Path) -> dict[str, str]:
+    reasons: dict[str, str] = {}
+    for path in sorted(folder.glob("**/labelled.json")):
+        reasons |= read_json(path)["quarantined"]
+    return reasons
+
+
+def _reference(material: str) -> dict[str, Any]:
+    """Published values to stand beside ours, if there are any for the material."""
+    path = PROJECT_ROOT / "resources" / "reference" / f"{material}.json"
+    return read_json(path) if path.is_file() else {}

@@ -1,0 +1,141 @@
+"""Errors of the accepted potential and of the EFG model on held-out frames of the potential's MD.
+
+Errors and standard deviations are taken on the same frames, per phase; frames of one trajectory
+share their error, so that each trajectory's own errors stand beside those of the phase.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from hopecho.efg.metrics import efg_metrics, split_error
+from hopecho.efg.model import EfgModel
+from hopecho.efg.predict import predict_frames, probe_ids
+from hopecho.errors import HopechoError
+from hopecho.io.extxyz import EFG, ENERGY, FORCES
+from hopecho.io.uf3 import Uf3Potential
+from hopecho.tensors import cq_abs, isometric_from_matrix, matrix_from_isometric, omega_q_isometric
+from hopecho.ufp.dataset import labelled_frames
+from hopecho.ufp.errors import error_metrics
+from hopecho.ufp.evaluate import evaluate, pack
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class HeldoutErrors:
+    """Errors per phase, and the pairs of true and predicted values behind the parity plots."""
+
+    phases: dict[str, dict[str, Any]]
+    """Per phase: ``potential`` and ``efg`` metrics, ``trajectories`` with the same for each run."""
+    parity: dict[str, Array]
+    """``<phase>/<quantity>`` -> (n, 2) true and predicted."""
+
+
+def heldout_errors(
+    potential: Uf3Potential, model: EfgModel, frames: Sequence[Atoms], *, isotope: str
+) -> HeldoutErrors:
+    """Evaluate potential and EFG model on labelled frames.
+
+    Parameters
+    ----------
+    potential : Uf3Potential
+        With its one-body energies.
+    model : EfgModel
+        Of the tensors.
+    frames : sequence of Atoms
+        Labelled, with info ``phase`` and ``trajectory``.
+    isotope : str
+        Probe nucleus.
+
+    Raises
+    ------
+    HopechoError
+        If no frame is left.
+    """
+    if not frames:
+        raise HopechoError(
+            "no held-out frame was labelled",
+            fix="look at the quarantine (hopecho labels list) and at heldout.runs",
+        )
+    tensors = [_tensors(model, frame) for frame in frames]
+    phases: dict[str, dict[str, Any]] = {}
+    parity: dict[str, Array] = {}
+    for phase in sorted({f.info["phase"] for f in frames}):
+        own = [i for i, f in enumerate(frames) if f.info["phase"] == phase]
+        phases[phase] = _metrics(potential, frames, tensors, own, isotope)
+        runs = sorted({str(frames[i].info["trajectory"]) for i in own})
+        phases[phase]["trajectories"] = {
+            run: _metrics(
+                potential,
+                frames,
+                tensors,
+                [i for i in own if frames[i].info["trajectory"] == run],
+                isotope,
+            )
+            for run in runs
+        }
+        parity |= _parity(potential, frames, tensors, own, phase, isotope)
+    return HeldoutErrors(phases, parity)
+
+
+def _tensors(model: EfgModel, frame: Atoms) -> tuple[Array, Array]:
+    """True and predicted isometric components of the probe ions, (n_probe, 5), a.u."""
+    predicted = predict_frames(model, frame.positions[None], frame.cell.array, frame.numbers)[0]
+    probes = probe_ids(model, frame.numbers)
+    return isometric_from_matrix(frame.arrays[EFG][probes]), predicted
+
+
+def _metrics(
+    potential: Uf3Potential,
+    frames: Sequence[Atoms],
+    tensors: Sequence[tuple[Array, Array]],
+    own: Sequence[int],
+    isotope: str,
+) -> dict[str, Any]:
+    true = np.stack([tensors[i][0] for i in own])
+    predicted = np.stack([tensors[i][1] for i in own])
+    result: dict[str, Any] = {
+        "potential": error_metrics(potential, labelled_frames([frames[i] for i in own])),
+        "efg": efg_metrics(true, predicted, isotope=isotope),
+    }
+    one_run = len({frames[i].info["trajectory"] for i in own}) == 1
+    if one_run and len(own) > 1:
+        # The same ions in several frames: what of the error stays with the ion, what fluctuates.
+        result["efg_split"] = split_error(true, predicted, isotope=isotope)
+    return result
+
+
+def _parity(
+    potential: Uf3Potential,
+    frames: Sequence[Atoms],
+    tensors: Sequence[tuple[Array, Array]],
+    own: Sequence[int],
+    phase: str,
+    isotope: str,
+) -> dict[str, Array]:
+    packed = pack(potential)
+    predictions = [evaluate(packed, frames[i]) for i in own]
+    energies = [
+        (frames[i].info[ENERGY] / len(frames[i]), p.energy / len(frames[i]))
+        for i, p in zip(own, predictions, strict=True)
+    ]
+    forces = [
+        np.stack([frames[i].arrays[FORCES].ravel(), p.forces.ravel()], axis=1)
+        for i, p in zip(own, predictions, strict=True)
+    ]
+    both = [np.concatenate([tensors[i][k] for i in own]) for k in (0, 1)]
+    omega = [omega_q_isometric(t, [0, 0, 1], isotope=isotope) for t in both]
+    coupling = [cq_abs(matrix_from_isometric(t), isotope=isotope) for t in both]
+    return {
+        f"{phase}/energy_ev_atom": np.array(energies, dtype=float),
+        f"{phase}/force_ev_a": np.concatenate(forces),
+        f"{phase}/omega_q_khz": np.stack(omega, axis=1),
+        f"{phase}/cq_abs_khz": np.stack(coupling, axis=1),
+    }
