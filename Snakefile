@@ -1,0 +1,71 @@
+# hopecho: labels -> ultra-fast potential -> long MD -> EFG tensors -> echo and conductivity.
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/structures.smk"
+include: "rules/labels.smk"
+include: "rules/learning.smk"
+include: "rules/potential.smk"
+include: "rules/production.smk"
+include: "rules/efg.smk"
+include: "rules/correlation.smk"
+include: "rules/transport.smk"
+include: "rules/report.smk"
+
+
+localrules:
+    all,
+    labels,
+    potential,
+    production,
+    efg,
+    sae,
+    transport,
+    report,
+
+
+rule all:
+    default_target: True
+    input:
+        f"{RESULTS}/report.html",
+
+
+rule labels:
+    input:
+        [f"{RESULTS}/{m}/al/0/dataset.extxyz" for m in CAMPAIGN.config["run"]],
+
+
+rule potential:
+    input:
+        [f"{RESULTS}/{m}/heldout/errors.json" for m in CAMPAIGN.config["run"]],
+
+
+rule production:
+    input:
+        every_segment(".h5md"),
+
+
+rule efg:
+    input:
+        every_efg(),
+
+
+rule sae:
+    input:
+        every_phase("acf_powder.json"),
+
+
+rule transport:
+    input:
+        every_phase("conductivity.json"),
+
+
+rule report:
+    input:
+        f"{RESULTS}/report.html",

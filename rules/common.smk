@@ -1,0 +1,226 @@
+# Functions that the rules share; no rule stands here.
+import math
+import os
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+# Jobs find the package, the environment's executables, and the MPI library that LAMMPS needs.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")])
+)
+os.environ["PATH"] = os.pathsep.join(
+    [str(Path(sys.executable).parent), os.environ["PATH"]]
+)
+os.environ["LD_LIBRARY_PATH"] = os.pathsep.join(
+    filter(None, [str(Path(sys.prefix) / "lib"), os.environ.get("LD_LIBRARY_PATH")])
+)
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+sys.path.insert(0, workflow.basedir)
+
+from hopecho.config import Campaign, validate
+from hopecho.errors import HopechoError
+from hopecho.forecast import forecast_lines
+from hopecho.sources import source_files
+from hopecho.versions import RESULT_VERSIONS
+
+SCRIPTS = f"{workflow.basedir}/scripts"
+ENV = f"{workflow.basedir}/envs/hopecho.yaml"
+
+try:
+    CAMPAIGN = Campaign(
+        validate(
+            config,
+            files=[
+                Path(workflow.basedir) / "config.yaml",
+                *map(Path, workflow.configfiles),
+            ],
+        )
+    )
+except HopechoError as error:
+    raise WorkflowError(str(error)) from None
+
+RESULTS = CAMPAIGN.config["results"]
+SCRATCH = f"{RESULTS}/scratch"
+LOGS = f"{RESULTS}/logs"
+COST = f"{RESULTS}/benchmarks"
+MATERIAL = f"{RESULTS}/{{material}}"
+PHASE = MATERIAL + "/phases/{phase}"
+RUN = PHASE + "/quench{quench}/{temperature}K/replica{replica}"
+ROUND = MATERIAL + "/al/{round}"
+
+
+wildcard_constraints:
+    material="|".join(CAMPAIGN.config["materials"]),
+    phase="|".join(CAMPAIGN.config["phases"]),
+    round=r"\d+",
+    batch=r"\d+",
+    quench=r"\d+",
+    temperature=r"\d+",
+    replica=r"\d+",
+    segment=r"\d+",
+    seed=r"\d+",
+    label_set=r"al/\d+/candidates|al/\d+/audit|heldout|efg",
+
+
+onstart:
+    print("\n".join(forecast_lines(CAMPAIGN)), file=sys.stderr)
+
+
+def code(script):
+    """The script and every package module that it imports: inputs of rules that follow the code."""
+    return [os.path.relpath(path) for path in source_files(f"{SCRIPTS}/{script}.py")]
+
+
+def settings(stage, *keys, **extra):
+    """A function of wildcards: named config values (and the stage's version) as one string.
+
+    ``{material}`` and ``{phase}`` in a key are filled in from the wildcards. Snakemake compares the
+    string as a whole, so that two swapped values are seen and the order of keys is not.
+    """
+
+    def build(wildcards):
+        names = [key.format(**dict(wildcards)) for key in keys]
+        values = {k: v(wildcards) if callable(v) else v for k, v in extra.items()}
+        if stage:
+            values["result_version"] = RESULT_VERSIONS[stage]
+        return CAMPAIGN.settings(*names, **values)
+
+    return build
+
+
+def seed(*names):
+    """A function of wildcards: the seed of a stage, from the root seed and the wildcards named."""
+    return lambda wildcards: CAMPAIGN.seed(*(getattr(wildcards, n, n) for n in names))
+
+
+def run_folder(material, phase, quench, temperature_k, replica):
+    return f"{RESULTS}/{material}/phases/{phase}/quench{quench}/{temperature_k}K/replica{replica}"
+
+
+def phase_files(material, phase, temperature_k, stem, suffix):
+    """One kind of segment file of every run of a phase at a temperature, in order."""
+    return [
+        f"{run_folder(r.material, r.phase, r.quench, r.temperature_k, r.replica)}/{stem}{s}{suffix}"
+        for r in CAMPAIGN.runs(material, phase, temperature_k)
+        for s in range(CAMPAIGN.segments(phase, temperature_k))
+    ]
+
+
+def _every(build):
+    return [
+        path
+        for material, phases in CAMPAIGN.config["run"].items()
+        for phase in phases
+        for temperature_k in CAMPAIGN.config["md"]["temperatures_k"]
+        for path in build(material, phase, temperature_k)
+    ]
+
+
+def every_segment(suffix):
+    return _every(lambda m, p, t: phase_files(m, p, t, "segment", suffix))
+
+
+def every_efg():
+    return _every(lambda m, p, t: phase_files(m, p, t, "efg", ".h5"))
+
+
+def every_phase(name):
+    return _every(lambda m, p, t: [f"{RESULTS}/{m}/phases/{p}/{t}K/{name}"])
+
+
+def learning_runs():
+    """(phase, temperature, seed) of every sampling run of a round."""
+    learning = CAMPAIGN.config["learning"]
+    return [
+        (p, t, s)
+        for p in learning["phases"]
+        for t in learning["temperatures_k"]
+        for s in range(learning["seeds"])
+    ]
+
+
+def learning_files(material, round_, suffix):
+    return [
+        f"{RESULTS}/{material}/al/{round_}/md/{p}/{t}K/seed{s}{suffix}"
+        for p, t, s in learning_runs()
+    ]
+
+
+def start_of(wildcards, seed=None):
+    """The starting structure of a sampling run: seeds go round the quenches of a glass."""
+    quenches = CAMPAIGN.config["phases"][wildcards.phase]["quenches"]
+    quench = int(wildcards.seed if seed is None else seed) % quenches
+    return (
+        f"{RESULTS}/{wildcards.material}/phases/{wildcards.phase}/start{quench}.extxyz"
+    )
+
+
+def heldout_start(wildcards):
+    """Held-out runs of a glass start from a quench that nothing else has seen."""
+    entry = CAMPAIGN.config["phases"][wildcards.phase]
+    quench = entry["quenches"] if entry["kind"] == "glass" else 0
+    return (
+        f"{RESULTS}/{wildcards.material}/phases/{wildcards.phase}/start{quench}.extxyz"
+    )
+
+
+def label_set_size(label_set):
+    """Largest number of frames that a set of labels can hold: fixes the number of batches."""
+    learning, heldout = CAMPAIGN.config["learning"], CAMPAIGN.config["heldout"]
+    n_phases = len(learning["phases"])
+    if label_set == "heldout":
+        return n_phases * heldout["runs"] * heldout["frames_per_run"]
+    if label_set == "efg":
+        return len(learning_runs()) * CAMPAIGN.config["efg"]["train_frames_per_run"]
+    if label_set.endswith("audit"):
+        return n_phases * learning["audit_per_phase"]
+    if label_set == "al/0/candidates":
+        return n_phases * learning["initial_per_phase"]
+    return learning["select_per_round"]
+
+
+def label_batches(wildcards):
+    """The batch indices of a set of labels."""
+    count = math.ceil(
+        label_set_size(wildcards.label_set) / CAMPAIGN.config["labels"]["per_job"]
+    )
+    return [
+        f"{RESULTS}/{wildcards.material}/{wildcards.label_set}/labels{b}.json"
+        for b in range(count)
+    ]
+
+
+def accepted_round(material):
+    """Walk through the rounds until one is accepted; each step waits for its checkpoint."""
+    learning = CAMPAIGN.config["learning"]
+    for round_ in range(learning["max_rounds"]):
+        path = checkpoints.round_status.get(
+            material=material, round=round_
+        ).output.status
+        status = read_status(path)
+        if status["accepted"]:
+            return round_
+    # An unstable potential is never let into production.
+    if learning["accept_unconverged"] and status["gate"]["accepted"]:
+        return round_
+    raise WorkflowError(
+        f"learning.max_rounds = {learning['max_rounds']} reached for {material} without convergence:\n  "
+        + "\n  ".join(f"{gate['name']}: {gate['text']}" for gate in status["unmet"])
+        + "\nraise learning.max_rounds, loosen the target that is named, or set"
+        " learning.accept_unconverged: true (the report will say so)"
+    )
+
+
+def read_status(path):
+    import json
+
+    with open(path) as stream:
+        return json.load(stream)
+
+
+def accepted_potential(wildcards):
+    """The accepted potential, once its checkpoint has run."""
+    return checkpoints.accept_potential.get(material=wildcards.material).output.uf3

@@ -1,0 +1,33 @@
+# The echo: autocorrelation functions of the tensors, their fits and verdicts.
+
+CURVES = ("acf_powder", "acf_omega_q", "acf_cq")
+
+
+rule correlation:
+    input:
+        efg=lambda w: phase_files(w.material, w.phase, w.temperature, "efg", ".h5"),
+        code=code("correlation"),
+    output:
+        csv=[PHASE + f"/{{temperature}}K/{curve}.csv" for curve in CURVES],
+        json=[PHASE + f"/{{temperature}}K/{curve}.json" for curve in CURVES],
+    log:
+        LOGS + "/correlation/{material}-{phase}-{temperature}K.log",
+    benchmark:
+        COST + "/correlation/{material}-{phase}-{temperature}K.tsv"
+    conda:
+        ENV
+    params:
+        settings=settings(
+            None,
+            "correlation.b0",
+            "correlation.t_min_ps",
+            "correlation.max_lag_fraction",
+            "correlation.bootstrap",
+            "correlation.tp_us",
+            "materials.{material}.isotope",
+            "labels.source",
+            seed=seed("correlation", "material", "phase", "temperature"),
+        ),
+    shell:
+        "python {SCRIPTS}/correlation.py --efg {input.efg:q} --settings {params.settings:q}"
+        " --csv {output.csv:q} --json {output.json:q} --log {log:q}"

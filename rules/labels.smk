@@ -1,0 +1,56 @@
+# Labels: every set of frames to label is one folder with frames.extxyz, labels{batch}.json (hashes
+# and states; the labels themselves are in the store) and labelled.extxyz.
+
+
+rule label_batch:
+    input:
+        frames=MATERIAL + "/{label_set}/frames.extxyz",
+    output:
+        index=MATERIAL + "/{label_set}/labels{batch}.json",
+    log:
+        LOGS + "/label_batch/{material}/{label_set}-{batch}.log",
+    benchmark:
+        COST + "/label_batch/{material}/{label_set}-{batch}.tsv"
+    conda:
+        ENV
+    params:
+        settings=settings(
+            "label",
+            "labels.code",
+            "labels.command",
+            "labels.version",
+            "labels.dataset",
+            "labels.efg",
+            "labels.per_job",
+            "labels.max_force_ev_a",
+            "labels.max_stress_ev_a3",
+            "labels.max_failed_share",
+            "labels.castep",
+            "materials.{material}.elements",
+        ),
+        store=CAMPAIGN.config["labels"]["store"],
+        scratch=SCRATCH + "/{material}/{label_set}/labels{batch}",
+    shell:
+        "python {SCRIPTS}/label_batch.py --frames {input.frames:q} --batch {wildcards.batch}"
+        " --settings {params.settings:q} --store {params.store:q} --scratch {params.scratch:q}"
+        " --index {output.index:q} --log {log:q}"
+
+
+rule collect_labels:
+    input:
+        frames=MATERIAL + "/{label_set}/frames.extxyz",
+        batches=label_batches,
+    output:
+        labelled=MATERIAL + "/{label_set}/labelled.extxyz",
+        report=MATERIAL + "/{label_set}/labelled.json",
+    log:
+        LOGS + "/collect_labels/{material}/{label_set}.log",
+    conda:
+        ENV
+    params:
+        settings=settings("label", "labels.max_failed_share"),
+        store=CAMPAIGN.config["labels"]["store"],
+    shell:
+        "python {SCRIPTS}/collect_labels.py --frames {input.frames:q} --batches {input.batches:q}"
+        " --settings {params.settings:q} --store {params.store:q} --labelled {output.labelled:q}"
+        " --report {output.report:q} --log {log:q}"

@@ -1,0 +1,201 @@
+# Rounds of active learning. Round r: dataset -> potential -> MD of every phase and temperature with
+# several seeds -> random frames are labelled (the audit) -> errors -> status. If the status is not
+# "converged", the MD frames of round r feed the candidates of round r + 1.
+
+
+rule initial_frames:
+    input:
+        starts=lambda w: [
+            f"{RESULTS}/{w.material}/phases/{p}/start{q}.extxyz"
+            for p in CAMPAIGN.config["learning"]["phases"]
+            for q in range(CAMPAIGN.config["phases"][p]["quenches"])
+        ],
+    output:
+        frames=MATERIAL + "/al/0/candidates/frames.extxyz",
+    log:
+        LOGS + "/initial_frames/{material}.log",
+    conda:
+        ENV
+    params:
+        settings=settings(
+            "select",
+            "learning.phases",
+            "learning.initial_per_phase",
+            "learning.rattle_angstrom",
+            "learning.strain",
+            "learning.heldout_every",
+            seed=seed("initial", "material"),
+        ),
+    shell:
+        "python {SCRIPTS}/initial_frames.py --starts {input.starts:q}"
+        " --settings {params.settings:q} --frames {output.frames:q} --log {log:q}"
+
+
+rule sampling_md:
+    input:
+        start=start_of,
+        potential=ROUND + "/potential.uf3",
+    output:
+        frames=ROUND + "/md/{phase}/{temperature}K/seed{seed}.extxyz",
+        report=ROUND + "/md/{phase}/{temperature}K/seed{seed}.json",
+    log:
+        LOGS + "/sampling_md/{material}-{round}-{phase}-{temperature}K-{seed}.log",
+    benchmark:
+        COST + "/sampling_md/{material}-{round}-{phase}-{temperature}K-{seed}.tsv"
+    conda:
+        ENV
+    params:
+        settings=settings(
+            "sampling",
+            "learning.md_ps",
+            "learning.stride_ps",
+            "learning.dt_fs",
+            "materials.{material}.elements",
+            "materials.{material}.masses_u",
+            "materials.{material}.polyanion",
+            "md.lammps.command",
+            phase=lambda w: w.phase,
+            temperature_k=lambda w: int(w.temperature),
+            seed=seed("sampling", "material", "round", "phase", "temperature", "seed"),
+            trajectory=lambda w: f"al{w.round}-{w.phase}-{w.temperature}K-seed{w.seed}",
+        ),
+        scratch=SCRATCH + "/{material}/al{round}/{phase}-{temperature}K-{seed}",
+    shell:
+        "python {SCRIPTS}/sampling_md.py --start {input.start:q} --potential {input.potential:q}"
+        " --settings {params.settings:q} --scratch {params.scratch:q} --frames {output.frames:q}"
+        " --report {output.report:q} --log {log:q}"
+
+
+rule audit_frames:
+    input:
+        runs=lambda w: learning_files(w.material, w.round, ".extxyz"),
+    output:
+        frames=ROUND + "/audit/frames.extxyz",
+    log:
+        LOGS + "/audit_frames/{material}-{round}.log",
+    conda:
+        ENV
+    params:
+        settings=settings(
+            "select",
+            "learning.audit_per_phase",
+            "learning.min_distance_angstrom",
+            seed=seed("audit", "material", "round"),
+        ),
+    shell:
+        "python {SCRIPTS}/audit_frames.py --runs {input.runs:q} --settings {params.settings:q}"
+        " --frames {output.frames:q} --log {log:q}"
+
+
+rule select:
+    input:
+        runs=lambda w: learning_files(w.material, int(w.round) - 1, ".extxyz"),
+        dataset=lambda w: f"{RESULTS}/{w.material}/al/{int(w.round) - 1}/dataset.extxyz",
+        audit=lambda w: f"{RESULTS}/{w.material}/al/{int(w.round) - 1}/audit/labelled.extxyz",
+    output:
+        frames=ROUND + "/candidates/frames.extxyz",
+        report=ROUND + "/candidates/selection.json",
+    log:
+        LOGS + "/select/{material}-{round}.log",
+    benchmark:
+        COST + "/select/{material}-{round}.tsv"
+    wildcard_constraints:
+        round=r"[1-9]\d*",
+    conda:
+        ENV
+    params:
+        settings=settings(
+            "select",
+            "learning.select_per_round",
+            "learning.strategy",
+            "learning.duplicate_distance",
+            "learning.min_distance_angstrom",
+            seed=seed("select", "material", "round"),
+        ),
+    shell:
+        "python {SCRIPTS}/select_frames.py --runs {input.runs:q} --dataset {input.dataset:q}"
+        " --audit {input.audit:q} --settings {params.settings:q} --frames {output.frames:q}"
+        " --report {output.report:q} --log {log:q}"
+
+
+def dataset_inputs(wildcards):
+    """The labels of a round, and everything that the rounds before it were trained on."""
+    material, round_ = f"{RESULTS}/{wildcards.material}", int(wildcards.round)
+    new = [f"{material}/al/{round_}/candidates/labelled.extxyz"]
+    if round_ == 0:
+        return new
+    before = f"{material}/al/{round_ - 1}"
+    return [f"{before}/dataset.extxyz", f"{before}/audit/labelled.extxyz", *new]
+
+
+rule dataset:
+    input:
+        labelled=dataset_inputs,
+        withheld=lambda w: (
+            [f"{RESULTS}/{w.material}/al/{int(w.round) - 1}/withheld.extxyz"]
+            if int(w.round)
+            else []
+        ),
+    output:
+        dataset=ROUND + "/dataset.extxyz",
+        withheld=ROUND + "/withheld.extxyz",
+    log:
+        LOGS + "/dataset/{material}-{round}.log",
+    conda:
+        ENV
+    shell:
+        "python {SCRIPTS}/dataset.py --labelled {input.labelled:q} --before {input.withheld:q}"
+        " --dataset {output.dataset:q} --withheld {output.withheld:q} --log {log:q}"
+
+
+rule round_errors:
+    input:
+        potential=ROUND + "/potential.uf3",
+        constants=ROUND + "/potential.json",
+        dataset=ROUND + "/dataset.extxyz",
+        withheld=ROUND + "/withheld.extxyz",
+        audit=ROUND + "/audit/labelled.extxyz",
+    output:
+        errors=ROUND + "/errors.json",
+    log:
+        LOGS + "/round_errors/{material}-{round}.log",
+    benchmark:
+        COST + "/round_errors/{material}-{round}.tsv"
+    conda:
+        ENV
+    shell:
+        "python {SCRIPTS}/round_errors.py --potential {input.potential:q}"
+        " --constants {input.constants:q} --dataset {input.dataset:q}"
+        " --withheld {input.withheld:q} --audit {input.audit:q} --errors {output.errors:q}"
+        " --log {log:q}"
+
+
+checkpoint round_status:
+    input:
+        errors=lambda w: [
+            f"{RESULTS}/{w.material}/al/{r}/errors.json"
+            for r in range(int(w.round) + 1)
+        ],
+        runs=lambda w: learning_files(w.material, w.round, ".json"),
+    output:
+        status=ROUND + "/status.json",
+    log:
+        LOGS + "/round_status/{material}-{round}.log",
+    conda:
+        ENV
+    params:
+        settings=settings(
+            "select",
+            "learning.target_force_ratio",
+            "learning.target_energy_ev_atom",
+            "learning.max_relative_change",
+            "learning.max_noise",
+            "learning.settled_rounds",
+            "learning.min_distance_angstrom",
+            "learning.max_temperature_sigma",
+            "learning.max_drift_ev_atom_ps",
+            seed=seed("status", "material", "round"),
+        ),
+    shell:
+        "python {SCRIPTS}/round_status.py --errors {input.errors:q} --runs {input.runs:q}"
+        " --settings {params.settings:q} --status {output.status:q} --log {log:q}"

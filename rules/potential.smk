@@ -1,0 +1,144 @@
+# The fit of a round, the accepted potential, and its errors on frames that nothing has seen.
+
+
+rule fit_potential:
+    input:
+        dataset=ROUND + "/dataset.extxyz",
+    output:
+        uf3=ROUND + "/potential.uf3",
+        constants=ROUND + "/potential.json",
+    log:
+        LOGS + "/fit_potential/{material}-{round}.log",
+    benchmark:
+        COST + "/fit_potential/{material}-{round}.tsv"
+    conda:
+        ENV
+    params:
+        settings=settings(
+            "fit",
+            "potential.cutoff_2b_angstrom",
+            "potential.cutoff_3b_angstrom",
+            "potential.intervals_2b",
+            "potential.intervals_3b",
+            "potential.intervals_jk",
+            "potential.ridge_2b",
+            "potential.ridge_3b",
+            "potential.curvature_2b",
+            "potential.curvature_3b",
+            "potential.weight_energy",
+            "potential.weight_force",
+            "potential.weight_stress",
+            "materials.{material}.elements",
+        ),
+    shell:
+        "python {SCRIPTS}/fit_potential.py --dataset {input.dataset:q}"
+        " --settings {params.settings:q} --uf3 {output.uf3:q} --constants {output.constants:q}"
+        " --log {log:q}"
+
+
+def accepted_files(name):
+    return lambda w: f"{RESULTS}/{w.material}/al/{accepted_round(w.material)}/{name}"
+
+
+checkpoint accept_potential:
+    input:
+        uf3=accepted_files("potential.uf3"),
+        constants=accepted_files("potential.json"),
+    output:
+        uf3=MATERIAL + "/potential/potential.uf3",
+        constants=MATERIAL + "/potential/potential.json",
+    log:
+        LOGS + "/accept_potential/{material}.log",
+    conda:
+        ENV
+    shell:
+        "cp {input.uf3:q} {output.uf3:q} && cp {input.constants:q} {output.constants:q}"
+
+
+rule heldout_md:
+    input:
+        start=heldout_start,
+        potential=accepted_potential,
+    output:
+        frames=MATERIAL + "/heldout/md/{phase}/run{seed}.extxyz",
+        report=MATERIAL + "/heldout/md/{phase}/run{seed}.json",
+    log:
+        LOGS + "/heldout_md/{material}-{phase}-{seed}.log",
+    benchmark:
+        COST + "/heldout_md/{material}-{phase}-{seed}.tsv"
+    conda:
+        ENV
+    params:
+        settings=settings(
+            "sampling",
+            "heldout.md_ps",
+            "heldout.temperature_k",
+            "learning.dt_fs",
+            "materials.{material}.elements",
+            "materials.{material}.masses_u",
+            "materials.{material}.polyanion",
+            "md.lammps.command",
+            phase=lambda w: w.phase,
+            # The first half of a run is equilibration; the frames come from the second.
+            stride_ps=CAMPAIGN.get("heldout.md_ps")
+            / 2
+            / CAMPAIGN.get("heldout.frames_per_run"),
+            seed=seed("heldout", "material", "phase", "seed"),
+            trajectory=lambda w: f"heldout-{w.phase}-run{w.seed}",
+        ),
+        scratch=SCRATCH + "/{material}/heldout/{phase}-{seed}",
+    shell:
+        "python {SCRIPTS}/sampling_md.py --start {input.start:q} --potential {input.potential:q}"
+        " --settings {params.settings:q} --scratch {params.scratch:q} --frames {output.frames:q}"
+        " --report {output.report:q} --log {log:q}"
+
+
+rule heldout_frames:
+    input:
+        runs=lambda w: [
+            f"{RESULTS}/{w.material}/heldout/md/{p}/run{k}.extxyz"
+            for p in CAMPAIGN.config["learning"]["phases"]
+            for k in range(CAMPAIGN.config["heldout"]["runs"])
+        ],
+    output:
+        frames=MATERIAL + "/heldout/frames.extxyz",
+    log:
+        LOGS + "/heldout_frames/{material}.log",
+    conda:
+        ENV
+    params:
+        settings=settings("select", "heldout.frames_per_run"),
+    shell:
+        "python {SCRIPTS}/last_frames.py --runs {input.runs:q} --settings {params.settings:q}"
+        " --frames {output.frames:q} --log {log:q}"
+
+
+rule heldout_errors:
+    input:
+        potential=accepted_potential,
+        constants=MATERIAL + "/potential/potential.json",
+        model=MATERIAL + "/efg/model.npz",
+        labelled=MATERIAL + "/heldout/labelled.extxyz",
+        code=code("heldout_errors"),
+    output:
+        errors=MATERIAL + "/heldout/errors.json",
+        tensors=MATERIAL + "/heldout/parity.npz",
+    log:
+        LOGS + "/heldout_errors/{material}.log",
+    benchmark:
+        COST + "/heldout_errors/{material}.tsv"
+    conda:
+        ENV
+    params:
+        settings=settings(
+            None,
+            "materials.{material}.mobile",
+            "materials.{material}.isotope",
+            "labels.source",
+            seed=seed("heldout", "material"),
+        ),
+    shell:
+        "python {SCRIPTS}/heldout_errors.py --potential {input.potential:q}"
+        " --constants {input.constants:q} --model {input.model:q} --labelled {input.labelled:q}"
+        " --settings {params.settings:q} --errors {output.errors:q} --tensors {output.tensors:q}"
+        " --log {log:q}"

@@ -1,0 +1,15 @@
+"""The campaign's report as one self-contained HTML page."""
+
+from pathlib import Path
+
+from hopecho.report.page import build_page
+from hopecho.script import arguments, run
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = arguments(argv, __doc__, "results", "summary", "page")
+    Path(args.page).write_text(build_page(Path(args.results), Path(args.summary)))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,21 @@
+"""Short MD with a candidate potential: frames to learn from, and whether it held."""
+
+from pathlib import Path
+
+from hopecho.io.extxyz import read_frames, write_frames
+from hopecho.io.results import write_json
+from hopecho.md.stages import sample
+from hopecho.script import arguments, run
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = arguments(argv, __doc__, "start", "potential", "settings", "scratch", "frames", "report")
+    frames, record = sample(
+        read_frames(args.start)[0], Path(args.potential), args.settings, scratch=Path(args.scratch)
+    )
+    write_frames(args.frames, frames)
+    write_json(args.report, record)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,25 @@
+"""One production segment; a killed job resumes at its last chunk."""
+
+from pathlib import Path
+
+from hopecho.io.extxyz import read_frames
+from hopecho.md.segments import SegmentOutputs
+from hopecho.md.stages import production_segment
+from hopecho.script import arguments, run
+
+
+def main(argv: list[str] | None = None) -> None:
+    names = ("structure", "potential", "start", "settings", "scratch", "h5md", "restart", "report")
+    args = arguments(argv, __doc__, *names)
+    production_segment(
+        read_frames(args.structure)[0],
+        Path(args.potential),
+        args.settings,
+        start=Path(args.start),
+        scratch=Path(args.scratch),
+        outputs=SegmentOutputs(Path(args.h5md), Path(args.restart), Path(args.report)),
+    )
+
+
+if __name__ == "__main__":
+    run(main)

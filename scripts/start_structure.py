@@ -1,0 +1,21 @@
+"""A starting structure: a crystal's supercell, a file, or a melt-quench, and what it measures."""
+
+from pathlib import Path
+
+from hopecho.io.extxyz import write_frames
+from hopecho.io.results import write_json
+from hopecho.md.stages import make_start, structure_report
+from hopecho.script import arguments, run
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = arguments(argv, __doc__, "settings", "scratch", "structure", "report")
+    s = args.settings
+    atoms = make_start(s, scratch=Path(args.scratch))
+    write_json(args.report, structure_report(atoms, s))
+    atoms.info = {"phase": s["phase"], "quench": s["quench"]}
+    write_frames(args.structure, [atoms])
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,24 @@
+"""Every claim of the campaign as JSON, and what every stage cost as CSV."""
+
+from pathlib import Path
+
+from hopecho.io.results import provenance, write_csv, write_json
+from hopecho.report.ledger import ledger
+from hopecho.report.summary import summarise
+from hopecho.script import arguments, run
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = arguments(argv, __doc__, "results", "settings", "summary", "ledger")
+    s, results = args.settings, Path(args.results)
+    summary = summarise(
+        results, run=s["run"], temperatures_k=s["temperatures_k"], source=s["source"]
+    )
+    paths = sorted({claim["path"] for claim in summary["claims"]})
+    origin = provenance(paths, label_source=s["source"])
+    write_json(args.summary, summary, provenance=origin)
+    write_csv(args.ledger, ledger(results), provenance=provenance([], label_source=s["source"]))
+
+
+if __name__ == "__main__":
+    run(main)
