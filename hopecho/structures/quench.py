@@ -25,11 +25,11 @@ CM3_PER_A3 = 1e-24
 class QuenchPlan:
     """One way to make a glass; the defaults are those measured in ``docs/model-surface.md``."""
 
-    melt_temperature_k: float = 1500.0
+    melt_temperature_k: float = 1350.0
     """Temperature of deformation and melt, K."""
     deform_ps: float = 5.0
     """Time in which the hot cell is brought to the cube, ps."""
-    melt_ps: float = 35.0
+    melt_ps: float = 40.0
     """Time in the cube at `melt_temperature_k`, ps."""
     quench_ps: float = 10.0
     """Time of the linear ramp to `target_temperature_k`, ps."""
