@@ -14,13 +14,20 @@ from hopecho.errors import HopechoError
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     top = argparse.ArgumentParser(prog="hopecho", description=__doc__)
-    top.add_argument(
-        "--configfile", nargs="*", default=[], help="overlays on config.yaml, as for snakemake"
+    overlays = "overlays on config.yaml, as for snakemake"
+    # One file each before the command: a list would swallow the command's name.
+    top.add_argument("--configfile", action="append", default=[], metavar="FILE", help=overlays)
+    after = argparse.ArgumentParser(add_help=False)
+    after.add_argument(
+        "--configfile", dest="overlays", nargs="+", default=[], metavar="FILE", help=overlays
     )
     commands = top.add_subparsers(dest="command", required=True)
-    commands.add_parser("check", help="validate the configuration and forecast its cost")
-    commands.add_parser("status", help="rounds, nanoseconds done, failures, cost left")
-    labels = commands.add_parser("labels", help="list, verify, export or drop labels")
+    known = {
+        "check": "validate the configuration and forecast its cost",
+        "status": "rounds, nanoseconds done, failures, cost left",
+        "labels": "list, verify, export or drop labels",
+    }
+    _, _, labels = (commands.add_parser(n, help=h, parents=[after]) for n, h in known.items())
     labels.add_argument("action", choices=["list", "verify", "export", "drop"])
     labels.add_argument("argument", nargs="?", help="file to export to, or hash to drop")
     export = commands.add_parser("export", help="write trajectory segments for OVITO or VMD")
@@ -47,7 +54,7 @@ def _run(args: argparse.Namespace) -> None:
         print(f"{export_extxyz(args.segments, args.output)} frames -> {args.output}")
         return
     base = Path("config.yaml") if Path("config.yaml").is_file() else PROJECT_ROOT / "config.yaml"
-    campaign = Campaign(load(base, *args.configfile))
+    campaign = Campaign(load(base, *args.configfile, *args.overlays))
     if args.command == "labels":
         _labels(campaign, args.action, args.argument)
         return

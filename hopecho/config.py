@@ -106,6 +106,7 @@ def validate(config: Mapping[str, Any], *, files: Sequence[Path] = ()) -> dict[s
     )
     if errors:
         raise _schema_error(errors[0], files)
+    _check_finite(checked, (), files)
     checked = _canonical_numbers(checked, schema, schema)
     _check_meaning(checked, files)
     return checked
@@ -131,20 +132,31 @@ def _canonical_numbers(value: Any, schema: Mapping[str, Any], root: Mapping[str,
         return [_canonical_numbers(v, schema.get("items", {}), root) for v in value]
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
-    if schema.get("type") == "number":
+    kind = schema.get("type")
+    if kind == "number":
         return float(value)
-    return int(value) if schema.get("type") == "integer" else value
+    # A code's own keywords may be of several types: 5 stays 5, since a code may want an integer.
+    whole = kind == "integer" or (isinstance(kind, list) and value == int(value))
+    return int(value) if whole else value
 
 
 def _where(key: Key, files: Sequence[Path]) -> str:
     """Name the last file that holds `key`, which is the one that counts."""
     for path in reversed(files):
-        node: Any = _string_keys(load_yaml(path))
-        for part in key:
-            node = node.get(part) if isinstance(node, dict) else None
-        if node is not None:
+        if _holds(_string_keys(load_yaml(path)), key):
             return str(path)
     return str(files[-1]) if files else "the configuration"
+
+
+def _holds(node: Any, key: Key) -> bool:
+    """Whether a file's content holds a key; lists count as a whole, because they replace."""
+    for part in key:
+        if isinstance(node, list):
+            return True
+        if not isinstance(node, dict) or part not in node:
+            return False
+        node = node[part]
+    return True
 
 
 def _dotted(key: Sequence[Any]) -> str:
@@ -198,6 +210,16 @@ def _expectation(error: jsonschema.ValidationError) -> str:
 def _fail(files: Sequence[Path], key: Key, problem: str, got: object, fix: str) -> None:
     where = _where(key, files)
     raise HopechoError(f"{where}: '{_dotted(key)}' {problem}", got=repr(got), fix=fix)
+
+
+def _check_finite(value: Any, key: Key, files: Sequence[Path]) -> None:
+    """YAML knows .nan and .inf, which no limit of a schema stops and no JSON holds."""
+    if isinstance(value, float) and not math.isfinite(value):
+        _fail(files, key, "is not finite", value, "give a finite number")
+    items = value.items() if isinstance(value, dict) else ()
+    items = enumerate(value) if isinstance(value, list) else items
+    for part, entry in items:
+        _check_finite(entry, (*key, str(part)), files)
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:
@@ -267,7 +289,8 @@ def _check_lengths(config: dict[str, Any], files: Sequence[Path]) -> None:
                 _fail(files, key, f"has no length for {temperature} K", md["length_ps"], fix)
             elif md["stride_ps"] * 100 > length:
                 fix = f"set md.stride_ps <= {length / 100:g} or a longer md.length_ps.{phase}"
-                _fail(files, (*key, str(temperature)), "is below 100 strides", length, fix)
+                got = f"{length:g} ps, md.stride_ps: {md['stride_ps']:g}"
+                _fail(files, (*key, str(temperature)), "is below 100 strides", got, fix)
     chunk_ps = md["segment_ps"] / md["chunks_per_segment"]
     _check_multiple(files, ("md", "stride_ps"), md["stride_ps"], md["dt_fs"] * 1e-3, "md.dt_fs")
     _check_multiple(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hopecho.config import Campaign
+from hopecho.errors import HopechoError
 
 US_PER_ATOM_STEP = 12.4
 """LAMMPS pair_style uf3 at 5.5/4.0 A, one core (docs/md.md); grows with the triplets."""
@@ -28,16 +29,26 @@ class Forecast:
 
 
 def atoms_in_phase(campaign: Campaign, phase: str) -> int:
-    """Atoms of a phase, from its structure file or crystal; 0 if it cannot be read yet."""
-    from ase.io import read
+    """Atoms of a phase, from its structure file or crystal.
 
+    Raises
+    ------
+    HopechoError
+        If there is no such crystal, or the file cannot be read; names the key.
+    """
+    from hopecho.structures.build import read_structure
     from hopecho.structures.crystals import load_crystal
 
     entry = campaign.config["phases"][phase]
     cells = entry["supercell"][0] * entry["supercell"][1] * entry["supercell"][2]
-    if entry["kind"] == "file":
-        return len(read(entry["structure"])) * cells
-    return len(load_crystal(entry["structure"])) * cells
+    try:
+        if entry["kind"] == "file":
+            return len(read_structure(entry["structure"])) * cells
+        return len(load_crystal(entry["structure"])) * cells
+    except HopechoError as error:
+        raise HopechoError(
+            f"phases.{phase}.structure: {error.what}", got=error.got, fix=error.fix
+        ) from None
 
 
 def forecast(campaign: Campaign) -> Forecast:

@@ -16,9 +16,8 @@ def status_lines(campaign: Campaign) -> Iterator[str]:
     for material in campaign.config["run"]:
         yield from _learning(campaign, results / material)
         yield from _production(campaign, results / material, material)
-    failed = [p for p in results.glob("*/*/**/labelled.json") if read_json(p)["quarantined"]]
-    count = sum(len(read_json(p)["quarantined"]) for p in failed)
-    yield f"labels quarantined: {count}"
+    sets = [read_json(path)["quarantined"] for path in results.glob("*/*/**/labelled.json")]
+    yield f"labels quarantined: {len({key for quarantined in sets for key in quarantined})}"
     page = results / "report.html"
     yield f"report: {page if page.is_file() else 'not yet'}"
 
@@ -29,10 +28,12 @@ def _learning(campaign: Campaign, folder: Path) -> Iterator[str]:
     if not done:
         yield f"{folder.name}: no round of learning finished (at most {limit})"
         return
-    status = read_json(done[-1])
+    # Rounds after an accepted one are left from other settings.
+    last = next((path for path in done if read_json(path)["accepted"]), done[-1])
+    status = read_json(last)
     unmet = "; ".join(gate["text"] for gate in status["unmet"])
     state = "accepted" if status["accepted"] else f"not accepted: {unmet}"
-    yield f"{folder.name}: round {done[-1].parent.name} of at most {limit - 1}, {state}"
+    yield f"{folder.name}: round {last.parent.name} of at most {limit - 1}, {state}"
 
 
 def _production(campaign: Campaign, folder: Path, material: str) -> Iterator[str]:
@@ -43,9 +44,10 @@ def _production(campaign: Campaign, folder: Path, material: str) -> Iterator[str
             wanted = done = 0
             for run in campaign.runs(material, phase, temperature):
                 path = folder / f"phases/{phase}/quench{run.quench}/{temperature}K"
-                files = (path / f"replica{run.replica}").glob("segment*.json")
-                wanted += campaign.segments(phase, temperature)
-                done += len(list(files))
+                segments = campaign.segments(phase, temperature)
+                files = [path / f"replica{run.replica}/segment{s}.json" for s in range(segments)]
+                wanted += segments
+                done += sum(file.is_file() for file in files)
             length_ps = campaign.get("md.segment_ps")
             steps_left = (wanted - done) * length_ps * 1e3 / campaign.get("md.dt_fs")
             total_cpu_s += steps_left * n_atoms * US_PER_ATOM_STEP * 1e-6

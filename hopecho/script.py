@@ -36,12 +36,20 @@ def arguments(
         parser.add_argument(f"--{name.replace('_', '-')}", nargs="*", required=True)
     parser.add_argument("--log", help="also write the messages to this file")
     args = parser.parse_args(argv)
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
-    if args.log:
-        Path(args.log).parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(args.log, mode="w"))
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers, force=True)
+    _log_to(args.log)
     return args
+
+
+def _log_to(path: str | None) -> None:
+    """Send messages to the terminal, with the job's name, and to the job's log."""
+    terminal = logging.StreamHandler(sys.stderr)
+    handlers: list[logging.Handler] = [terminal]
+    if path:
+        # Several jobs share the terminal.
+        terminal.setFormatter(logging.Formatter(f"[{Path(path).stem}] %(message)s"))
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(path, mode="w"))
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers, force=True)
 
 
 def run(main: Callable[[], None]) -> None:

@@ -22,6 +22,7 @@ rule correlation:
             "correlation.b0",
             "correlation.t_min_ps",
             "correlation.max_lag_fraction",
+            "correlation.stretch",
             "correlation.bootstrap",
             "correlation.tp_us",
             "materials.{material}.isotope",

@@ -48,7 +48,7 @@ rule collect_labels:
     conda:
         ENV
     params:
-        settings=settings("label", "labels.max_failed_share"),
+        settings=settings("label", "labels.max_failed_share", "labels.source"),
         store=CAMPAIGN.config["labels"]["store"],
     shell:
         "python {SCRIPTS}/collect_labels.py --frames {input.frames:q} --batches {input.batches:q}"

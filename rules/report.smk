@@ -43,7 +43,14 @@ rule summary:
     conda:
         ENV
     params:
-        settings=settings(None, "run", "labels.source", "md.temperatures_k"),
+        settings=settings(
+            None,
+            "run",
+            "labels.source",
+            "md.temperatures_k",
+            "learning.target_force_ratio",
+            "learning.target_energy_ev_atom",
+        ),
         results=RESULTS,
     shell:
         "python {SCRIPTS}/summary.py --results {params.results:q} --settings {params.settings:q}"
@@ -55,10 +62,15 @@ rule report_page:
         summary=f"{RESULTS}/summary.json",
         ledger=f"{RESULTS}/ledger.csv",
         tensors=[f"{RESULTS}/{m}/heldout/parity.npz" for m in CAMPAIGN.config["run"]],
-        curves=[path for c in CURVES for path in every_phase(f"{c}.csv")],
+        curves=[
+            path
+            for c in CURVES
+            for suffix in ("csv", "json")
+            for path in every_phase(f"{c}.{suffix}")
+        ],
         transport=[
             path
-            for name in ("msd.csv", "conductivity.csv", "rdf.csv")
+            for name in ("msd.csv", "conductivity.csv", "conductivity.json", "rdf.csv")
             for path in every_phase(name)
         ],
         code=code("report"),

@@ -17,7 +17,9 @@ def main(argv: list[str] | None = None) -> None:
     frames = read_frames(args.frames)
     indices = [read_json(path) for path in args.batches]
     keys = [key for index in indices for key in index["keys"]]
-    report = census(indices, max_failed_share=args.settings["max_failed_share"])
+    report = census(
+        indices, max_failed_share=args.settings["max_failed_share"], source=args.settings["source"]
+    )
     labels = read_labels(report.labelled, LabelStore(Path(args.store)))
     write_frames(args.labelled, with_origin(labels, dict(zip(keys, frames, strict=True))))
     write_json(args.report, report.to_dict())

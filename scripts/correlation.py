@@ -22,7 +22,9 @@ def main(argv: list[str] | None = None) -> None:
         quench=[r.quench for r in runs],
         isotope=s["isotope"],
         b0=s["b0"],
-        settings=AcfSettings(t_min_ps=s["t_min_ps"], n_resamples=s["bootstrap"]),
+        settings=AcfSettings(
+            t_min_ps=s["t_min_ps"], stretch=s["stretch"], n_resamples=s["bootstrap"]
+        ),
         max_lag_fraction=s["max_lag_fraction"],
         seed=s["seed"],
     )

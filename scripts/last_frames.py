@@ -8,7 +8,7 @@ from hopecho.script import arguments, run
 def main(argv: list[str] | None = None) -> None:
     args = arguments(argv, __doc__, "settings", "frames", lists=["runs"])
     frames = spread_frames(
-        [read_frames(path) for path in args.runs],
+        [read_frames(path, allow_empty=True) for path in args.runs],
         frames_per_run=args.settings["frames_per_run"],
         min_distance=args.settings.get("min_distance_angstrom", 0.0),
     )

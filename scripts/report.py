@@ -8,7 +8,8 @@ from hopecho.script import arguments, run
 
 def main(argv: list[str] | None = None) -> None:
     args = arguments(argv, __doc__, "results", "summary", "page")
-    Path(args.page).write_text(build_page(Path(args.results), Path(args.summary)))
+    page = build_page(Path(args.results), Path(args.summary))
+    Path(args.page).write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

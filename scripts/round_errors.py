@@ -12,7 +12,10 @@ def main(argv: list[str] | None = None) -> None:
     args = arguments(argv, __doc__, *names)
     potential = read_uf3(args.potential, sidecar=args.constants)
     sets = {"training": args.dataset, "held_out": args.withheld, "audit": args.audit}
-    samples = {name: error_sample(potential, read_frames(path)) for name, path in sets.items()}
+    samples = {
+        name: error_sample(potential, read_frames(path, allow_empty=True))
+        for name, path in sets.items()
+    }
     write_json(args.errors, {name: sample.to_dict() for name, sample in samples.items()})
 
 

@@ -13,7 +13,7 @@ def main(argv: list[str] | None = None) -> None:
         argv, __doc__, "dataset", "audit", "settings", "frames", "report", lists=["runs"]
     )
     s = args.settings
-    candidates = [frame for path in args.runs for frame in read_frames(path)]
+    candidates = [frame for path in args.runs for frame in read_frames(path, allow_empty=True)]
     result = select(
         candidates,
         read_frames(args.dataset) + read_frames(args.audit),

@@ -12,7 +12,14 @@ def main(argv: list[str] | None = None) -> None:
     args = arguments(argv, __doc__, "results", "settings", "summary", "ledger")
     s, results = args.settings, Path(args.results)
     summary = summarise(
-        results, run=s["run"], temperatures_k=s["temperatures_k"], source=s["source"]
+        results,
+        run=s["run"],
+        temperatures_k=s["temperatures_k"],
+        source=s["source"],
+        targets={
+            "force_relative": s["target_force_ratio"],
+            "rmse_energy": s["target_energy_ev_atom"],
+        },
     )
     paths = sorted({claim["path"] for claim in summary["claims"]})
     origin = provenance(paths, label_source=s["source"])

@@ -14,7 +14,7 @@ from hopecho.correlation.plateau import plateau_sums
 from hopecho.correlation.regime import sae_regime
 from hopecho.correlation.verdict import AcfResult, AcfSettings, analyse_acf
 from hopecho.tensors import cq_abs, matrix_from_isometric, omega_q_isometric
-from hopecho.units import cq_khz_per_au
+from hopecho.units import Quantity, cq_khz_per_au
 
 Array = NDArray[np.float64]
 
@@ -31,6 +31,9 @@ class EchoCurve:
     """With the mean over all ions, replicas and times removed."""
     headline: AcfResult
     """The one that is reported: raw, but centred for |C_Q|, whose mean is not zero by symmetry."""
+    rms_omega_q_khz: float
+    """Typical quadrupolar frequency of the tensors, kHz: of this curve, or of the powder for
+    |C_Q|, which is no frequency of a line."""
 
     def columns(self) -> dict[str, Array]:
         """Columns of the CSV: normalised curves, errors (1 sigma), and the raw curve, kHz^2."""
@@ -95,7 +98,7 @@ def echo_curves(
         "acf_omega_q": [omega_q_isometric(r, b0, isotope=isotope) for r in replicas],
         "acf_cq": [cq_abs(matrix_from_isometric(r), isotope=isotope) for r in replicas],
     }
-    curves = []
+    curves: list[EchoCurve] = []
     for k, name in enumerate(CURVES):
         results = []
         for centred in (False, True):
@@ -112,24 +115,33 @@ def echo_curves(
                 )
             )
         raw, removed = results
-        curves.append(EchoCurve(name, raw, removed, removed if name == "acf_cq" else raw))
+        coupling = name == "acf_cq"
+        mean_square = curves[0].raw.zero_lag if coupling else raw.zero_lag
+        rms_khz = float(np.sqrt(max(mean_square, 0.0)))
+        curves.append(EchoCurve(name, raw, removed, removed if coupling else raw, rms_khz))
     return curves
 
 
 def curve_record(curve: EchoCurve, *, tp_us: float, run_ps: float, n_ions: int) -> dict[str, Any]:
     """Return what a curve's JSON says: its quantities, both forms, and the regime of its tau."""
-    tau = curve.headline.tau_sae
-    nu_khz = float(np.sqrt(max(curve.raw.zero_lag, 0.0)))
-    tau_ns = tau.value if tau.value is not None else tau.interval[0]
-    regime = "no decay is seen within the run" if tau_ns is None else sae_regime(tau_ns, nu_khz)
-    if tau.verdict != "resolved" and tau_ns is not None:
-        regime = f"for the lower bound of tau: {regime}"
     return curve.headline.to_dict() | {
         "uncentred": curve.raw.to_dict(),
         "centred": curve.centred.to_dict(),
-        "rms_omega_q_khz": nu_khz,
-        "regime": regime,
+        "rms_omega_q_khz": curve.rms_omega_q_khz,
+        "regime": _regime(curve.headline.tau_sae, curve.rms_omega_q_khz),
         "pulse_delay_us": tp_us,
         "run_ps": run_ps,
         "n_ions": n_ions,
     }
+
+
+def _regime(tau: Quantity, nu_khz: float) -> str:
+    """What an echo sees of a decay time, or of the bound that is known of it."""
+    low, high = tau.interval
+    if tau.value is not None:
+        return sae_regime(tau.value, nu_khz)
+    if low is not None:
+        return f"for the lower bound of tau: {sae_regime(low, nu_khz)}"
+    if high is not None:
+        return f"for the upper bound of tau: {sae_regime(high, nu_khz)}"
+    return "no decay is seen within the run"

@@ -105,4 +105,4 @@ def _time(ns: float) -> str:
     for factor, unit in ((1e9, "s"), (1e6, "ms"), (1e3, "us")):
         if ns >= factor:
             return f"{ns / factor:.3g} {unit}"
-    return f"{ns:.3g} ns"
+    return f"{ns:.3g} ns" if ns >= 1.0 else f"{ns * 1e3:.3g} ps"

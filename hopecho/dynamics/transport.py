@@ -16,7 +16,7 @@ from hopecho.dynamics.msd import MsdCurves, msd_by_element
 from hopecho.dynamics.rates import dispersion, hop_rate
 from hopecho.dynamics.rdf import Rdf, rdf
 from hopecho.trajectory import Trajectory, framework_frame
-from hopecho.units import Quantity
+from hopecho.units import A2_PS_TO_M2_S, Quantity
 
 Array = NDArray[np.float64]
 
@@ -170,7 +170,9 @@ def msd_record(result: Transport, *, mobile: str) -> dict[str, Any]:
     return {
         "element": mobile,
         "d_tracer": tracer.d_tracer,
-        "d_at_longest_lag_m2_s": float(curves.msd[lag] / (6.0 * curves.lag_ps[lag]) * 1e-8),
+        "d_at_longest_lag_m2_s": float(
+            curves.msd[lag] / (6.0 * curves.lag_ps[lag]) * A2_PS_TO_M2_S
+        ),
         "longest_lag_ps": float(curves.lag_ps[lag]),
-        "elements": sorted(chemical_symbols.index(e) for e in result.element_msd),
+        "elements": sorted(result.element_msd, key=chemical_symbols.index),
     }

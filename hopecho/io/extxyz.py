@@ -45,14 +45,23 @@ def write_frames(path: Path | str, frames: Sequence[Atoms]) -> None:
     Path(path).write_text(text, encoding="utf-8")
 
 
-def read_frames(path: Path | str) -> list[Atoms]:
+def read_frames(path: Path | str, *, allow_empty: bool = False) -> list[Atoms]:
     """Read all structures; ``efg`` comes back as (n, 3, 3).
+
+    Parameters
+    ----------
+    path : Path
+        File to read.
+    allow_empty : bool
+        An empty file is no error but a run that gave no frame.
 
     Raises
     ------
     HopechoError
         The file is missing, empty, truncated or not extended XYZ.
     """
+    if allow_empty and Path(path).is_file() and Path(path).stat().st_size == 0:
+        return []
     try:
         with open(path, encoding="utf-8") as stream:
             expected = _count_frames(stream.read().splitlines())

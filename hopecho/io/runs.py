@@ -30,7 +30,8 @@ def group_runs(paths: Iterable[str | Path]) -> list[RunFiles]:
     Raises
     ------
     HopechoError
-        If a path does not say which run it belongs to, or a segment is missing.
+        If a path does not say which run it belongs to, a segment is missing, or two files claim to
+        be the same segment (of another phase or temperature).
     """
     runs: dict[tuple[int, int], dict[int, str]] = defaultdict(dict)
     for path in paths:
@@ -42,6 +43,12 @@ def group_runs(paths: Iterable[str | Path]) -> list[RunFiles]:
                 fix="use .../quench{q}/{T}K/replica{r}/segment{s}.h5md",
             )
         quench, _, replica, segment = (int(x) for x in match.groups())
+        if segment in runs[quench, replica]:
+            raise HopechoError(
+                f"two files are segment {segment} of quench {quench}, replica {replica}",
+                got=f"{runs[quench, replica][segment]} and {path}",
+                fix="give the files of one phase and one temperature, each once",
+            )
         runs[quench, replica][segment] = str(path)
     for (quench, replica), files in runs.items():
         if sorted(files) != list(range(len(files))):

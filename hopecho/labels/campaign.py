@@ -9,6 +9,7 @@ from typing import Any
 from hopecho.errors import HopechoError
 from hopecho.labels.batch import LABELLED, MISSING, BatchResult
 from hopecho.labels.interface import Backend, make_backend
+from hopecho.labels.model_pes import NAME as MODEL
 from hopecho.labels.quality import Gates
 
 
@@ -82,7 +83,7 @@ class Census:
         }
 
 
-def census(indices: Sequence[Mapping[str, Any]], *, max_failed_share: float) -> Census:
+def census(indices: Sequence[Mapping[str, Any]], *, max_failed_share: float, source: str) -> Census:
     """Count the states of a set of frames from the indices of its batches.
 
     Parameters
@@ -91,11 +92,14 @@ def census(indices: Sequence[Mapping[str, Any]], *, max_failed_share: float) -> 
         ``source``, ``keys`` in frame order, ``labels`` as pairs (key, state).
     max_failed_share : float
         Largest share of quarantined labels.
+    source : str
+        ``labels.source``, what every header will say the labels are.
 
     Raises
     ------
     HopechoError
-        Too many are quarantined, or the labels come from different sources.
+        Too many are quarantined, the labels come from different sources, or the header would call
+        the model surface something else (or something else the model surface).
     """
     states = {key: state for index in indices for key, state in index["labels"]}
     keys = list(dict.fromkeys(key for index in indices for key in index["keys"]))
@@ -113,5 +117,11 @@ def census(indices: Sequence[Mapping[str, Any]], *, max_failed_share: float) -> 
             "labels of different sources would be mixed in one set",
             got=", ".join(sources),
             fix="delete the labels*.json of this set and run again with one labels.code",
+        )
+    if sources and (MODEL in sources[0]) != (MODEL in source):
+        raise HopechoError(
+            "labels.source does not say what the labels are",
+            got=f"labels.source: {source!r}, but they come from {sources[0]!r}",
+            fix=f"set labels.source: {sources[0]}",
         )
     return Census("".join(sources), tuple(k for k in keys if k not in bad), bad)

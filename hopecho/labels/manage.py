@@ -52,7 +52,7 @@ def drop(store: LabelStore, prefix: str, *, results: Path) -> Iterator[str]:
     if len(found) != 1:
         raise HopechoError(
             f"the hash {prefix!r} fits {len(found)} labels",
-            got=", ".join(key[:16] for key in found[:4]),
+            got=", ".join(key[:16] for key in found[:4]) or f"no such hash in {store.root}",
             fix="give more digits of the hash (hopecho labels list)",
         )
     store.drop(found[0])

@@ -54,8 +54,10 @@ def initial_frames(
                 f"no starting structure of phase {phase}", fix="check learning.phases"
             )
         for k in range(initial_per_phase):
-            start = own[k % len(own)]
-            amplitude = strain_amplitude if k % 2 else 0.0
+            # Shifted at every withheld frame, so that these are not all of one kind or quench.
+            turn = k + k // heldout_every
+            start = own[turn % len(own)]
+            amplitude = strain_amplitude if turn % 2 else 0.0
             stdev = rattle_angstrom[(k // 2) % len(rattle_angstrom)]
             frame = rattle(
                 strain(start, amplitude=amplitude, rng=rng), stdev_angstrom=stdev, rng=rng

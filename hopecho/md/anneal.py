@@ -17,9 +17,12 @@ from hopecho.md.harvest import Chunk, DumpFrame, join_logs, read_dump
 from hopecho.md.lammps_input import Limits, Thermostat
 from hopecho.md.potentials import Species, write_data
 from hopecho.md.run import LammpsError, Progress, run_lammps, scratch_lock
-from hopecho.structures.quench import QuenchPlan, cube_edge, quench_commands
+from hopecho.structures.quench import MELT_DUMPS, QuenchPlan, cube_edge, quench_commands
 
 DATA = "structure.data"
+
+MELT_DISPLACEMENT = "melt_displacement"
+"""Array of a quenched structure: (n_atoms, 3), A."""
 
 
 def equilibrate(
@@ -174,7 +177,8 @@ def run_quench(
     Returns
     -------
     ase.Atoms
-        The glass, wrapped into its cube.
+        The glass, wrapped into its cube; array `MELT_DISPLACEMENT` holds each atom's displacement
+        in the melt, A, by which a disordered melt is told from a hot crystal.
 
     Raises
     ------
@@ -187,7 +191,7 @@ def run_quench(
         ["log run.log"],
         lines.from_structure(DATA, pair_commands, dt_fs=plan.melt_dt_fs),
         lines.output(thermo_every=lines.MAX_THERMO_STEPS),
-        quench_commands(plan, seed=lines.lammps_seed(seed, 1), edge_angstrom=edge),
+        quench_commands(plan, seed=lines.lammps_seed(seed, 1), edge_angstrom=edge, melt_dumps=True),
         ["write_dump all custom run.dump id type xu yu zu modify sort id format float %.12g"],
     )
     with scratch_lock(Path(scratch)) as lock:
@@ -195,10 +199,12 @@ def run_quench(
         progress = Progress(f"quench seed {seed}", plan.total_ps, 0.0, plan.dt_fs, 0)
         execute(scratch, text, "run.dump", command, lock, progress)
         last = _one_frame(Path(scratch))
+        melt = [next(iter(read_dump(Path(scratch) / name))).positions for name in MELT_DUMPS]
     shutil.rmtree(scratch)
     glass = moved(structure, last.positions)
     glass.set_cell(last.cell)
     glass.wrap()
+    glass.arrays[MELT_DISPLACEMENT] = melt[1] - melt[0]
     return glass
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shlex
@@ -14,9 +15,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 from hopecho.errors import HopechoError
+
+LOG = logging.getLogger(__name__)
 
 GUARD_TEMPERATURE = "guard_temperature"
 GUARD_DISTANCE = "guard_distance"
@@ -86,7 +88,7 @@ def thermo_rows(lines: Iterable[str]) -> Iterator[dict[str, float]]:
 
 @dataclass
 class Progress:
-    """A line on stderr about every ten seconds: done, speed, time left."""
+    """A logged line about every ten seconds: done, speed, time left."""
 
     label: str
     total_ps: float
@@ -95,7 +97,6 @@ class Progress:
     dt_fs: float
     origin_step: int
     interval_s: float = 10.0
-    stream: IO[str] | None = None
     _start: float = field(default_factory=time.monotonic)
     _last: float = field(default_factory=time.monotonic)
 
@@ -106,7 +107,7 @@ class Progress:
             return
         self._last = now
         at_ps = (row["Step"] - self.origin_step) * self.dt_fs * 1e-3
-        print(self.line(at_ps, now - self._start), file=self.stream or sys.stderr, flush=True)
+        LOG.info(self.line(at_ps, now - self._start))
 
     def line(self, at_ps: float, wall_s: float) -> str:
         """Return the line for `at_ps` simulated and `wall_s` spent by this process."""

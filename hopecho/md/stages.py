@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -16,9 +17,8 @@ import numpy as np
 from ase import Atoms
 
 from hopecho.errors import HopechoError
-from hopecho.io.extxyz import read_frames
 from hopecho.labels import model_pes
-from hopecho.md.anneal import equilibrate, run_quench
+from hopecho.md.anneal import MELT_DISPLACEMENT, equilibrate, run_quench
 from hopecho.md.guards import GateLimits
 from hopecho.md.lammps_input import Thermostat
 from hopecho.md.plan import SegmentPlan
@@ -26,10 +26,12 @@ from hopecho.md.potentials import Species, uf3_commands
 from hopecho.md.sampling import run_sampling_md
 from hopecho.md.segments import SegmentOutputs, SegmentSummary, run_segment
 from hopecho.structures.bonds import bond_report
-from hopecho.structures.build import supercell
+from hopecho.structures.build import read_structure, supercell
 from hopecho.structures.crystals import load_crystal
 from hopecho.structures.disorder import disorder
 from hopecho.structures.quench import GRAM_PER_AMU, QuenchPlan
+
+LOG = logging.getLogger(__name__)
 
 Settings = Mapping[str, Any]
 CM3_PER_A3 = 1e-24
@@ -62,7 +64,7 @@ def make_start(settings: Settings, *, scratch: Path) -> Atoms:
         If the structure holds an element that the material does not list, or MD fails.
     """
     if settings["kind"] == "file":
-        cell = read_frames(settings["structure"])[0]
+        cell = read_structure(settings["structure"])
     else:
         cell = load_crystal(settings["structure"])
     crystal = supercell(cell, settings["supercell"])
@@ -75,17 +77,47 @@ def make_start(settings: Settings, *, scratch: Path) -> Atoms:
         )
     if settings["kind"] != "glass":
         return crystal
+    return _make_glass(crystal, settings, scratch=scratch)
+
+
+def _make_glass(crystal: Atoms, settings: Settings, *, scratch: Path) -> Atoms:
+    """Quench until a glass is disordered and its units are whole; each attempt has its own seed."""
     build = dict(settings["build"])
     build.pop("engine")
-    return run_quench(
-        crystal,
-        QuenchPlan(**build),
-        model_pes.lammps_commands(settings["elements"]),
-        species=species_of(settings),
-        scratch=scratch,
-        seed=settings["seed"],
-        command=settings["command"],
+    limits = {k: build.pop(k) for k in ("attempts", "min_melt_msd_a2", "max_order")}
+    faults = []
+    for attempt in range(limits["attempts"]):
+        glass = run_quench(
+            crystal,
+            QuenchPlan(**build),
+            model_pes.lammps_commands(settings["elements"]),
+            species=species_of(settings),
+            scratch=scratch,
+            seed=settings["seed"] + attempt,
+            command=settings["command"],
+        )
+        fault = _glass_fault(structure_report(glass, settings), limits)
+        if not fault:
+            return glass
+        LOG.info("quench with seed %d discarded: %s", settings["seed"] + attempt, fault)
+        faults.append(fault)
+    raise HopechoError(
+        f"no acceptable glass in {limits['attempts']} melt-quenches",
+        got="; ".join(faults),
+        fix="raise phases.<p>.build.melt_ps, or lower melt_temperature_k if units break",
     )
+
+
+def _glass_fault(report: Mapping[str, Any], limits: Mapping[str, Any]) -> str:
+    """Say what is wrong with a quenched structure; empty if nothing."""
+    order, msd = report["order"]["order_parameter"], report["melt_msd_a2"]
+    if not report["bonds"]["whole"]:
+        return f"broken or merged units: coordination {report['bonds']['coordination']}"
+    if msd < limits["min_melt_msd_a2"]:
+        return f"the melt moved its centres by {msd:.1f} A2 only (build.min_melt_msd_a2)"
+    if order > limits["max_order"]:
+        return f"order parameter {order:.2f} (build.max_order)"
+    return ""
 
 
 def structure_report(atoms: Atoms, settings: Settings) -> dict[str, Any]:
@@ -94,6 +126,8 @@ def structure_report(atoms: Atoms, settings: Settings) -> dict[str, Any]:
     bonds = bond_report(atoms, centre=centre, ligand=ligand, cutoff=cutoff)
     order = disorder(atoms, element=centre)
     volume = atoms.get_volume()
+    moved = atoms.arrays.get(MELT_DISPLACEMENT)
+    centres = atoms.symbols == centre
     widths = volume / np.linalg.norm(np.cross(atoms.cell[[1, 2, 0]], atoms.cell[[2, 0, 1]]), axis=1)
     return {
         "n_atoms": len(atoms),
@@ -103,6 +137,7 @@ def structure_report(atoms: Atoms, settings: Settings) -> dict[str, Any]:
         "shortest_width_angstrom": float(widths.min()),
         "bonds": asdict(bonds) | {"whole": bonds.whole},
         "order": asdict(order),
+        "melt_msd_a2": None if moved is None else float((moved[centres] ** 2).sum(1).mean()),
         "provenance_flag": atoms.info.get("provenance", ""),
         "source": atoms.info.get("source", ""),
     }

@@ -2,20 +2,47 @@
 
 from __future__ import annotations
 
-import html
 from pathlib import Path
-from typing import Any
 
-from hopecho.io.results import read_json
+from hopecho.io.results import read_csv, read_json
+from hopecho.report.campaign import CampaignView
+from hopecho.report.claims import banner, claim_tables, headlines, regimes
+from hopecho.report.drawings import drawings
+from hopecho.report.gates import gates
+from hopecho.report.making import cost, made
+from hopecho.report.markup import tag
+from hopecho.report.template import page
 
 
 def build_page(results: Path, summary_path: Path) -> str:
-    """Return the page as HTML text."""
-    summary: dict[str, Any] = read_json(summary_path)
-    rows = "".join(
-        f"<tr><td>{html.escape(str(c['claim']))}</td><td>{html.escape(str(c['phase']))}</td>"
-        f"<td>{c['temperature_k']}</td><td>{html.escape(str(c['quantity']))}</td></tr>"
-        for c in summary["claims"]
-    )
-    banner = html.escape(f"labels: {summary['labels']}")
-    return f"<!doctype html><title>hopecho</title><p>{banner}</p><table>{rows}</table>"
+    """Return the report as HTML text: figures inline, nothing from outside, no script.
+
+    Equal inputs give equal bytes; neither dates nor places of files enter.
+
+    Parameters
+    ----------
+    results : Path
+        The campaign's folder: ``ledger.csv``, the curves of every phase and temperature, and the
+        held-out pairs.
+    summary_path : Path
+        ``summary.json`` of `hopecho.report.summary.summarise`.
+
+    Raises
+    ------
+    HopechoError
+        If a file is missing or cannot be read.
+    """
+    view = CampaignView(results, read_json(summary_path))
+    ledger = read_csv(results / "ledger.csv")
+    figures = drawings(view, ledger)
+    sections = [
+        ("headlines", "In words", headlines(view)),
+        ("claims", "Claims", claim_tables(view)),
+        ("regimes", "What an echo would see", regimes(view)),
+        ("figures", "Figures", tag("div", *(f.markup() for f in figures), css="figures")),
+        ("gates", "Gates", gates(view)),
+        ("cost", "Cost", cost(ledger)),
+        ("made", "How it was made", made(view)),
+    ]
+    names = ", ".join(view.materials)
+    return page(f"Spin-alignment echo and ion transport: {names}", banner(view), sections)

@@ -26,7 +26,12 @@ CLAIMS: Sequence[tuple[str, str]] = (
 
 
 def summarise(
-    results: Path, *, run: Mapping[str, Sequence[str]], temperatures_k: Sequence[int], source: str
+    results: Path,
+    *,
+    run: Mapping[str, Sequence[str]],
+    temperatures_k: Sequence[int],
+    source: str,
+    targets: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """Gather the claims, gates and errors of a finished campaign.
 
@@ -40,12 +45,15 @@ def summarise(
         Production temperatures, K.
     source : str
         What the labels are.
+    targets : mapping, optional
+        Limits of the audit errors in the learning loop: ``force_relative``, ``rmse_energy``
+        (eV/atom).
 
     Returns
     -------
     dict
         ``labels``, ``claims``, ``learning``, ``heldout``, ``efg``, ``structures``, ``segments``,
-        ``quarantine``, ``reference``.
+        ``quarantine``, ``reference``, ``targets``.
     """
     claims = [
         claim
@@ -64,6 +72,7 @@ def summarise(
         "segments": {m: _segments(results / m, phases) for m, phases in run.items()},
         "quarantine": {m: _quarantine(results / m) for m in run},
         "reference": {m: _reference(m) for m in run},
+        "targets": dict(targets or {}),
     }
 
 
@@ -91,16 +100,24 @@ def _claims(results: Path, material: str, phase: str, temperature: int) -> Itera
 
 
 def _learning(folder: Path) -> list[dict[str, Any]]:
-    """Status of every round up to the last, in order."""
+    """Status of every round up to the accepted one; later ones are left from other settings."""
     paths = sorted(folder.glob("al/*/status.json"), key=lambda p: int(p.parent.name))
-    return [read_json(path) for path in paths]
+    rounds: list[dict[str, Any]] = []
+    for path in paths:
+        rounds.append(read_json(path))
+        if rounds[-1]["accepted"]:
+            break
+    return rounds
 
 
 def _structures(folder: Path, phases: Sequence[str]) -> dict[str, Any]:
     return {
-        f"{phase}/{path.parent.name}": _without_provenance(path)
+        f"{phase}/{path.parent.name if name == 'quench*/structure' else path.stem}": (
+            _without_provenance(path)
+        )
         for phase in phases
-        for path in sorted((folder / "phases" / phase).glob("quench*/structure.json"))
+        for name in ("start*", "quench*/structure")
+        for path in sorted((folder / "phases" / phase).glob(f"{name}.json"))
     }
 
 

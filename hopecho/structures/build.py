@@ -3,11 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from ase import Atoms
+from ase.io import read
 
 from hopecho.errors import HopechoError
+
+
+def read_structure(path: str | Path) -> Atoms:
+    """Read a periodic structure from any file that ASE reads; the last frame of several.
+
+    Labels, velocities and names that the file carries are left behind: they do not hold for a
+    supercell.
+
+    Raises
+    ------
+    HopechoError
+        If the file cannot be read or its structure is not periodic in three directions.
+    """
+    try:
+        given: Atoms = read(path, index=-1)  # type: ignore[assignment]
+    except Exception as error:  # ASE's readers raise whatever their parsers do
+        raise HopechoError(
+            f"cannot read a structure from {path}",
+            got=f"{type(error).__name__}: {error}",
+            fix="correct phases.<p>.structure: a CIF, POSCAR, extended XYZ, ... of a crystal",
+        ) from None
+    if not given.pbc.all() or given.cell.rank < 3:
+        raise HopechoError(
+            f"the structure in {path} is not periodic in three directions",
+            got=f"pbc {given.pbc.tolist()}, cell {given.cell.cellpar().tolist()}",
+            fix="correct phases.<p>.structure: give a file with a cell",
+        )
+    clean = Atoms(given.numbers, given.positions, cell=given.cell, pbc=True)
+    clean.info = {"provenance": "file", "source": str(path)}
+    return clean
 
 
 def supercell(atoms: Atoms, repeat: Sequence[int]) -> Atoms:

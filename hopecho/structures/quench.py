@@ -15,8 +15,6 @@ from scipy import constants
 
 from hopecho.errors import HopechoError
 
-RESULT_VERSION = 1
-
 GRAM_PER_AMU = constants.atomic_mass * 1e3
 CM3_PER_A3 = 1e-24
 
@@ -73,7 +71,13 @@ def cube_edge(atoms: Atoms, *, density_g_cm3: float) -> float:
     return float(np.cbrt(volume))
 
 
-def quench_commands(plan: QuenchPlan, *, seed: int, edge_angstrom: float) -> list[str]:
+MELT_DUMPS = ("melt_start.dump", "melt_end.dump")
+"""Unwrapped positions at both ends of the melt, for the mean square displacement in it."""
+
+
+def quench_commands(
+    plan: QuenchPlan, *, seed: int, edge_angstrom: float, melt_dumps: bool = False
+) -> list[str]:
     """Return the LAMMPS lines of a plan, to be issued after read_data and the pair commands.
 
     Parameters
@@ -84,6 +88,8 @@ def quench_commands(plan: QuenchPlan, *, seed: int, edge_angstrom: float) -> lis
         Seed of the initial velocities; a seed is a quench.
     edge_angstrom : float
         Edge of the final cube, A; see `cube_edge`.
+    melt_dumps : bool
+        Also write the positions at both ends of the melt to `MELT_DUMPS`.
 
     Returns
     -------
@@ -102,6 +108,12 @@ def quench_commands(plan: QuenchPlan, *, seed: int, edge_angstrom: float) -> lis
     def thermostat(start: float, stop: float) -> str:
         return f"fix quench_nvt all nvt temp {start} {stop} {plan.damping_ps} tchain 3"
 
+    before, after = (
+        [f"write_dump all custom {name} id type xu yu zu modify sort id format float %.8g"]
+        if melt_dumps
+        else []
+        for name in MELT_DUMPS
+    )
     return [
         "change_box all triclinic",
         f"timestep {plan.melt_dt_fs * 1e-3:g}",
@@ -111,7 +123,9 @@ def quench_commands(plan: QuenchPlan, *, seed: int, edge_angstrom: float) -> lis
         f"fix quench_deform all deform 1 {cube} {untilt} remap x flip no",
         f"run {steps(plan.deform_ps, plan.melt_dt_fs)}",
         "unfix quench_deform",
+        *before,
         f"run {steps(plan.melt_ps, plan.melt_dt_fs)}",
+        *after,
         "unfix quench_nvt",
         f"timestep {plan.dt_fs * 1e-3:g}",
         thermostat(hot, cold),

@@ -57,7 +57,7 @@ def heldout_errors(
     Raises
     ------
     HopechoError
-        If no frame is left.
+        If no frame is left, or one carries no tensors.
     """
     if not frames:
         raise HopechoError(
@@ -87,6 +87,12 @@ def heldout_errors(
 
 def _tensors(model: EfgModel, frame: Atoms) -> tuple[Array, Array]:
     """True and predicted isometric components of the probe ions, (n_probe, 5), a.u."""
+    if EFG not in frame.arrays:
+        raise HopechoError(
+            "a held-out frame was labelled without field gradients",
+            got=f"frame of {frame.info['trajectory']}",
+            fix="set labels.efg: true; stored labels are completed, not computed again",
+        )
     predicted = predict_frames(model, frame.positions[None], frame.cell.array, frame.numbers)[0]
     probes = probe_ids(model, frame.numbers)
     return isometric_from_matrix(frame.arrays[EFG][probes]), predicted

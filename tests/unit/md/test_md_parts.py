@@ -1,6 +1,5 @@
 """Cell frames, gates, progress, sampling, relaxation and quench."""
 
-import io
 import sys
 from pathlib import Path
 
@@ -140,14 +139,15 @@ def test_thermo_tables_are_parsed():
     assert [row["Step"] for row in rows] == [0, 10, 7]
 
 
-def test_progress_line():
-    progress = Progress("replica 0 segment 3", 200.0, 40.0, 2.0, 0, 0.0, stream=io.StringIO())
+def test_progress_line(caplog):
+    caplog.set_level("INFO")
+    progress = Progress("replica 0 segment 3", 200.0, 40.0, 2.0, 0, 0.0)
     assert progress.line(42.0, 14.05) == (
         "replica 0 segment 3: 0.042 of 0.2 ns, 12.3 ns/day, 18:30 left"
     )
     assert progress.line(40.0, 5.0) == "replica 0 segment 3: 0.04 of 0.2 ns"
     progress({"Step": 21000.0})
-    assert progress.stream.getvalue().startswith("replica 0 segment 3: 0.042 of 0.2 ns")
+    assert caplog.messages[-1].startswith("replica 0 segment 3: 0.042 of 0.2 ns")
 
 
 def test_small_numbers():

@@ -1,0 +1,203 @@
+"""Tables of the models' errors: held-out frames, their trajectories, the rounds of the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hopecho.report.campaign import CampaignView
+from hopecho.report.markup import Html, join, table, tag
+from hopecho.report.words import ABSENT, number
+
+
+def badge(passed: bool) -> Html:
+    """Return a passed or failed mark."""
+    word = "passed" if passed else "failed"
+    return tag("span", word, css=f"verdict {word}")
+
+
+def _milli(x: float | None) -> str:
+    return ABSENT if x is None else number(1e3 * x)
+
+
+def _ratio(part: float | None, whole: float | None) -> str:
+    return number(part / whole, 2) if part is not None and whole else ABSENT
+
+
+def potential_table(view: CampaignView, material: str) -> Html:
+    """Errors of energies and forces on held-out frames beside their standard deviations."""
+    parity = view.parity(material)
+    rows = []
+    for phase in view.heldout_phases(material):
+        errors = view.summary["heldout"][material][phase]
+        p = errors["potential"]
+        pairs = parity.get(f"{phase}/energy_ev_atom")
+        offset = scatter = None
+        if pairs is not None:
+            difference = pairs[:, 1] - pairs[:, 0]
+            offset, scatter = float(difference.mean()), float(difference.std())
+        elements = [k.removeprefix("rmse_force_") for k in p if k.startswith("rmse_force_")]
+        each = ", ".join(
+            f"{e}\u00a0{_ratio(p[f'rmse_force_{e}'], p.get(f'std_force_{e}'))}" for e in elements
+        )
+        rows.append(
+            [
+                phase,
+                p["n_frames"],
+                _milli(p["rmse_force"]),
+                _milli(p["std_force"]),
+                number(p["ratio_force"], 2),
+                each,
+                _milli(p["rmse_energy"]),
+                _milli(offset),
+                _milli(scatter),
+                _milli(p["std_energy"]),
+            ]
+        )
+    published = view.summary["reference"].get(material, {}).get("errors", {})
+    if {"rmse_force", "rmse_energy"} <= published.keys():
+        f, e = published["rmse_force"]["value"], published["rmse_energy"]["value"]
+        rows.append(["paper", ABSENT, f, ABSENT, ABSENT, ABSENT, e, ABSENT, ABSENT, ABSENT])
+    head = [
+        "phase",
+        "frames",
+        "force RMSE (meV/Å)",
+        "force std (meV/Å)",
+        "RMSE/std",
+        "RMSE/std by element",
+        "energy RMSE (meV/atom)",
+        "of it: constant offset",
+        "of it: scatter",
+        "energy std (meV/atom)",
+    ]
+    note = (
+        "A constant offset of the energy moves no atom; the scatter is what dynamics feel. A "
+        "scatter near the standard deviation means that energies carry no information."
+    )
+    body = table(head, rows, numbers=[1, 2, 3, 4, 6, 7, 8, 9])
+    return join((body, tag("p", note, css="note")))
+
+
+def _efg_row(errors: Mapping[str, Any]) -> list[object]:
+    e = errors["efg"]
+    return [
+        e["n_tensors"],
+        number(e["omega_q"]["mae"]),
+        number(e["omega_q"]["mae_over_std"], 2),
+        number(e["cq_abs"]["mae"]),
+        number(e["cq_abs"]["mae_over_std"], 2),
+        _percent(e["quaternion_fraction"]),
+        _percent(e["quaternion_fraction_random"]),
+        _percent(e["quaternion_fraction_shuffled"]),
+        number(e["frobenius_overlap_mean"], 3),
+    ]
+
+
+def _percent(share: float | None) -> str:
+    return ABSENT if share is None else f"{number(100.0 * share, 2)}\u00a0%"
+
+
+EFG_HEAD = (
+    "tensors",
+    "MAE ω_Q (kHz)",
+    "MAE/std",
+    "MAE |C_Q| (kHz)",
+    "MAE/std",
+    "q·q\u00a0≥\u00a00.9",
+    "random pairs",
+    "shuffled pairs",
+    "mean Frobenius overlap",
+)
+
+
+def efg_table(view: CampaignView, material: str) -> Html:
+    """Errors of the tensors on held-out frames, orientations beside random pairs."""
+    phases = view.summary["heldout"][material]
+    order = view.heldout_phases(material)
+    rows: list[list[object]] = [[phase, *_efg_row(phases[phase])] for phase in order]
+    published = view.summary["reference"].get(material, {}).get("errors", {}).get("mae_omega_q")
+    if published:
+        rows.append(["paper", ABSENT, published["value"], *[ABSENT] * 7])
+    fit = view.summary["efg"][material]
+    note = (
+        f"Trained on {fit['n_tensors']} tensors of {fit['n_structures']} structures, "
+        f"{fit['n_features']} features, ridge {fit['ridge']:g} chosen by cross-validation over "
+        "structures. ω_Q is averaged over 64 field directions. Orientations count only against the "
+        "share that random pairs reach. About 10 kHz is what an echo experiment resolves."
+    )
+    body = table(["phase", *EFG_HEAD], rows, numbers=range(1, 10))
+    return join((body, tag("p", note, css="note")))
+
+
+def trajectory_table(view: CampaignView, material: str) -> Html:
+    """Held-out errors of each trajectory."""
+    rows: list[list[object]] = []
+    for phase in view.heldout_phases(material):
+        for run, own in view.summary["heldout"][material][phase]["trajectories"].items():
+            split = own.get("efg_split", {})
+            p = own["potential"]
+            rows.append(
+                [
+                    phase,
+                    run,
+                    p["n_frames"],
+                    number(p["ratio_force"], 2),
+                    _milli(p["rmse_energy"]),
+                    *(_efg_row(own)[k] for k in (1, 2, 3, 4, 5)),
+                    _percent(split.get("static_share")),
+                    number(split.get("cross_term"), 2),
+                ]
+            )
+    head = [
+        "phase",
+        "trajectory",
+        "frames",
+        "force RMSE/std",
+        "energy RMSE (meV/atom)",
+        *EFG_HEAD[1:6],
+        "static share of error²",
+        "cross term with the tensor",
+    ]
+    note = (
+        "The static share of the tensor's squared error stays with an ion over the frames: it "
+        "changes plateau and jump size; the rest is noise that ends at the first lag."
+    )
+    body = table(head, rows, numbers=range(2, 12))
+    return join((body, tag("p", note, css="note")))
+
+
+def round_table(view: CampaignView, material: str) -> Html:
+    """Errors and test runs of each round of the learning loop."""
+    rows: list[list[object]] = []
+    for status in view.summary["learning"][material]:
+        rows.append(
+            [
+                status["round"],
+                status["n_training"],
+                *_errors_cells(status["errors"].get("audit", {})),
+                *_errors_cells(status["errors"].get("held_out", {})),
+                badge(status["gate"]["accepted"]),
+                "yes" if status["converged"] else "no",
+                "; ".join(status["gate"]["failures"]) or ABSENT,
+            ]
+        )
+    head = [
+        "round",
+        "training frames",
+        "audit: force RMSE/std",
+        "audit: energy RMSE (meV/atom)",
+        "withheld: force RMSE/std",
+        "withheld: energy RMSE (meV/atom)",
+        "test runs",
+        "converged",
+        "failures of test runs",
+    ]
+    return table(head, rows, numbers=[0, 1])
+
+
+def _errors_cells(errors: Mapping[str, Mapping[str, float]]) -> list[object]:
+    def cell(key: str, scale: float) -> Html:
+        lines = (f"{phase}\u00a0{number(scale * e[key], 2)}" for phase, e in errors.items())
+        return join(tag("div", line) for line in lines)
+
+    return [cell("force_relative", 1.0), cell("rmse_energy", 1e3)]

@@ -1,0 +1,137 @@
+"""Mobility of synthetic ions whose diffusion, drift and hops are known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hopecho.dynamics.transport import msd_record, transport
+from hopecho.errors import HopechoError
+from hopecho.trajectory import Trajectory
+
+STRIDE, EDGE, T = 0.5, 18.0, 400.0
+NUMBERS = np.array([3] * 24 + [15] * 8 + [16] * 32)
+OXIDATION = {"Li": 1.0, "P": 5.0, "S": -2.0}
+STEP = 0.25  # A per component and frame
+
+
+def walkers(seed, *, drift=0.0, n_frames=2000, step=STEP):
+    """Li walk freely, P and S rattle; everything drifts together."""
+    rng = np.random.default_rng(seed)
+    n = len(NUMBERS)
+    x = np.broadcast_to(rng.uniform(0, EDGE, (n, 3)), (n_frames, n, 3)).copy()
+    mobile = NUMBERS == 3
+    x[:, mobile] += np.cumsum(rng.normal(scale=step, size=(n_frames, mobile.sum(), 3)), axis=0)
+    x[:, ~mobile] += rng.normal(scale=0.05, size=(n_frames, (~mobile).sum(), 3))
+    x += np.cumsum(np.full((n_frames, 1, 3), drift), axis=0)
+    return Trajectory(np.arange(n_frames) * STRIDE, x, np.eye(3) * EDGE, NUMBERS)
+
+
+def analyse(trajectories, **changes):
+    known = {
+        "quench": [0] * len(trajectories), "mobile": "Li", "oxidation": OXIDATION,
+        "temperature_k": T, "hop_distance_angstrom": 1.5, "hop_window_ps": 1.0,
+        "max_lag_fraction": 0.25,
+    }  # fmt: skip
+    return transport(trajectories, **(known | changes))
+
+
+@pytest.fixture(scope="module")
+def result():
+    return analyse([walkers(s) for s in range(3)])
+
+
+def test_diffusion_and_conductivities_by_hand(result):
+    d = STEP**2 / (2 * STRIDE) * 1e-8  # m2/s
+    record = result.conductivity_record()
+    e, k = 1.602176634e-19, 1.380649e-23
+    sigma = 24 / (EDGE * 1e-10) ** 3 * e**2 * d / (k * T)
+    for name, expected in {"d_tracer": d, "d_sigma": d, "haven_ratio": 1.0, "sigma_ne": sigma,
+                           "sigma_einstein": sigma}.items():  # fmt: skip
+        q = record[name]
+        assert q.verdict == "resolved", name
+        assert abs(q.value - expected) < 4 * q.stderr, name
+        assert q.stderr < 0.3 * expected, name
+    assert record["sigma_einstein_s_cm"].value == pytest.approx(
+        0.01 * record["sigma_einstein"].value
+    )
+    assert record["d_tracer"].stderr < 0.05 * d
+
+
+def test_a_drift_of_everything_is_removed_and_reported(result):
+    drifting = analyse([walkers(s, drift=0.01) for s in range(3)])
+    assert drifting.conductivity.tracer.d_tracer.value == pytest.approx(
+        result.conductivity.tracer.d_tracer.value, rel=1e-6
+    )
+    expected = 0.01 * 1999 * np.sqrt(3)
+    assert drifting.largest_drift_angstrom == pytest.approx(expected, rel=0.02)
+    assert result.largest_drift_angstrom < 1.0
+
+
+def test_tables_are_long_form_with_units(result):
+    msd = pd.DataFrame(result.msd_columns())
+    assert list(msd.columns) == ["element", "lag_ps", "msd_a2", "msd_err_a2"]
+    assert set(msd["element"]) == {"Li", "P", "S"}
+    assert (msd.groupby("element")["lag_ps"].min() == 0.0).all()
+    li = msd[(msd["element"] == "Li") & (msd["lag_ps"] > 0)]
+    # The centre of charge rattles with the framework that defines it: weights q / sum q.
+    w_p, w_s = 5 / (8 * 5 - 32 * 2), -2 / (8 * 5 - 32 * 2)
+    centre = 0.05**2 * (8 * w_p**2 + 32 * w_s**2)
+    expected = 3 * STEP**2 / STRIDE * li["lag_ps"] + 6 * centre
+    assert (abs(li["msd_a2"] - expected) < 5 * li["msd_err_a2"] + 1e-6).all()
+    # A rattle without motion: twice the variance of three components at every lag.
+    own = 0.05**2 * (1 - 2 * w_s) + centre
+    still = msd[(msd["element"] == "S") & (msd["lag_ps"] > 0)]
+    assert still["msd_a2"].mean() == pytest.approx(6 * own, rel=0.02)
+    collective = pd.DataFrame(result.collective_columns())
+    assert list(collective.columns) == [
+        "lag_ps", "msd_a2", "msd_err_a2", "collective_msd_a2", "collective_msd_err_a2",
+    ]  # fmt: skip
+    rdf = pd.DataFrame(result.rdf_columns())
+    assert rdf.columns[0] == "r_angstrom"
+    assert {"g_Li-S", "g_P-S"} <= set(rdf.columns)
+    # The walkers fill the cell evenly about every S.
+    far = rdf[rdf["r_angstrom"] > 5]
+    assert far["g_Li-S"].mean() == pytest.approx(1.0, abs=0.1)
+
+
+def test_the_record_of_the_msd(result):
+    record = msd_record(result, mobile="Li")
+    assert record["elements"] == ["Li", "P", "S"]
+    assert record["element"] == "Li"
+    d = STEP**2 / (2 * STRIDE) * 1e-8
+    assert record["d_at_longest_lag_m2_s"] == pytest.approx(d, rel=0.3)
+    assert 0 < record["longest_lag_ps"] <= 0.25 * 2000 * STRIDE
+
+
+def hopping(n_hops, n_frames=800):
+    """One Li jumps by 3 A at even intervals; the other ions stay."""
+    trajectory = walkers(9, n_frames=n_frames, step=0.0)
+    x = np.array(trajectory.positions)
+    rng = np.random.default_rng(3)
+    x[:, NUMBERS == 3] += rng.normal(scale=0.1, size=(n_frames, 24, 3))
+    for k in range(n_hops):
+        x[(k + 1) * n_frames // (n_hops + 1) :, 0, 0] += 3.0
+    return Trajectory(trajectory.time_ps, x, trajectory.cell, trajectory.numbers)
+
+
+def test_planted_hops_are_counted_and_give_the_rate():
+    result = analyse([hopping(4), hopping(5)], quench=[0, 1])
+    record = result.hops_record()
+    assert record["n_hops"] == [4, 5]
+    assert record["ion_time_ns"] == pytest.approx(2 * 24 * 800 * STRIDE * 1e-3)
+    assert record["hop_rate"].value == pytest.approx(9 / (record["ion_time_ns"] * 1e-9))
+    assert len(record["dispersion"]) == 2
+    assert np.isfinite(record["dispersion"]).all()
+
+
+def test_ions_that_only_vibrate_get_a_bound_and_no_number():
+    result = analyse([hopping(0), hopping(0)])
+    record = result.conductivity_record()
+    assert record["d_tracer"].value is None
+    assert record["d_tracer"].interval[1] > 0
+    assert result.hops_record()["hop_rate"].value is None
+
+
+def test_an_absent_mobile_element_is_an_error():
+    with pytest.raises(HopechoError, match="no Na"):
+        analyse([walkers(0, n_frames=50)], mobile="Na")

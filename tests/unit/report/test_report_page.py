@@ -1,0 +1,198 @@
+"""The page as a whole: what it says, what it must not hold, equal bytes."""
+
+import html
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from hopecho.errors import HopechoError
+from hopecho.io.results import read_json
+from hopecho.report.campaign import CampaignView
+from hopecho.report.claims import banner, claim_tables, headlines
+from hopecho.report.gates import gates
+from hopecho.report.model_drawings import targets
+from hopecho.report.page import build_page
+
+VOID = {"meta", "br", "hr", "img", "wbr", "path", "use", "rect", "image"}
+
+
+def visible(page):
+    """Text of the page without figures, spaces made plain."""
+    page = re.sub(r"<(style|svg).*?</\1>", " ", page, flags=re.DOTALL)
+    text = re.sub(r"<[^>]+>", "", page.replace("</td>", " | ").replace("<wbr>", ""))
+    return re.sub(r"\s+", " ", html.unescape(text).replace("\u00a0", " "))
+
+
+def without_figures(results):
+    """Text of the parts that need no figure."""
+    view = CampaignView(results, read_json(results / "summary.json"))
+    parts = (banner(view), headlines(view), claim_tables(view), gates(view))
+    return visible("".join(parts))
+
+
+@pytest.fixture(scope="session")
+def page(campaign):
+    return build_page(campaign, campaign / "summary.json")
+
+
+@pytest.fixture(scope="session")
+def said(page):
+    return visible(page)
+
+
+def test_model_surface_is_named_and_explained(said):
+    assert "labels: model PES" in said
+    assert "not from DFT" in said
+    assert "not a comparison with experiment" in said
+    assert "unconverged" not in said
+
+
+def test_headlines_follow_the_verdicts(said):
+    assert "amorphous, 300 K (3 runs, 150 ps in all): τ_SAE = 12.3 ps (68 %: 11.1 to 13.5)" in said
+    assert "no decay of the tensor correlation seen; a decay of 6.1 % of its" in said
+    assert "If it decays to zero at all, τ_SAE > 410 ps (95 %)." in said
+    assert "tracer diffusion: no diffusion seen, D < 2.4 × 10⁻¹² m²/s (95 %)" in said
+
+
+def test_claims_stand_beside_fits_paper_and_file(said):
+    row = "amorphous | 300 | 12.3 ps (68 %: 11.1 to 13.5) | τ = 12.3 ps, b² = 0.35 | "
+    row += "τ = 11.1 ps, b² = 0.35, γ = 0.80 | 46 ns | resolved | "
+    assert row + "li3ps4/phases/amorphous/300K/acf_powder.json" in said
+    row = "beta | 300 | no hop seen, rate < 3.1 × 10⁸ /s (95 %) | 12 | 2.57 × 10⁵ /s | not seen"
+    assert row in said
+
+
+def test_gates_are_counted(said):
+    assert "All 24 segments passed every gate." in said
+    assert "drift of the conserved quantity | −2.3 × 10⁻⁶ eV/atom/ps | at most 1 × 10⁻⁵" in said
+    assert "beta/start0 | Li48P16S64 | 1.82" in said
+    assert "One label failed its own gates" in said
+    assert "Converged in round 2." in said
+
+
+def test_every_figure_names_its_labels_and_files(page):
+    figures = re.findall(r"<figure.*?</figure>", page, flags=re.DOTALL)
+    assert len(figures) == 10
+    for figure in figures:
+        assert "Files:" in figure
+        assert figure.count("<!-- labels: model PES -->") == 1
+
+
+def test_nothing_comes_from_outside(page):
+    assert "http:" not in page
+    assert "https:" not in page
+    assert "<script" not in page
+    assert "@import" not in page
+    for target in re.findall(r'(?:src|href)="([^"]*)"', page):
+        assert target.startswith(("#", "data:image/png;base64,"))
+
+
+def test_no_not_a_number_no_none_no_place(page, said, campaign):
+    assert not re.search(r"\b(nan|NaN|inf|None)\b", said)
+    assert str(campaign) not in page
+    assert "/tmp" not in page
+
+
+def test_equal_bytes(page, campaign):
+    assert build_page(campaign, campaign / "summary.json") == page
+
+
+def test_place_of_the_results_does_not_matter(page, make_campaign):
+    results = make_campaign()
+    assert build_page(results, results / "summary.json") == page
+
+
+def test_tags_close(page):
+    open_tags = []
+
+    class Check(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            if tag not in VOID:
+                open_tags.append(tag)
+
+        def handle_endtag(self, tag):
+            if tag not in VOID:
+                assert open_tags.pop() == tag
+
+    Check().feed(page)
+    assert not open_tags
+
+
+def test_identifiers_are_unique(page):
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+
+
+def test_other_sources_are_named_neutrally(make_campaign):
+    results = make_campaign(source="CASTEP 24.1, PBE")
+    said = without_figures(results)
+    assert "labels: CASTEP 24.1, PBE" in said
+    assert "model surface" not in said
+    assert "DFT" not in said
+
+
+def test_an_unconverged_potential_is_said_in_the_banner(make_campaign):
+    results = make_campaign(converged=False)
+    said = without_figures(results)
+    assert "potential of li3ps4 was taken unconverged: round 2 missed 1 criterion" in said
+    assert "audit/beta/force_relative = 0.1476, target 0.2" in said
+
+
+def test_failed_segments_are_listed(make_campaign, edit_summary):
+    results = make_campaign()
+
+    def fail(summary):
+        segment = summary["segments"]["li3ps4"][0]
+        segment["passed"] = segment["gates"]["temperature"]["passed"] = False
+        segment["gates"]["temperature"]["value"] = 8.25
+
+    edit_summary(results, fail)
+    said = without_figures(results)
+    assert "replica0/segment0.json: mean temperature 8.25 σ" in said
+    assert "23 of 24" in said
+
+
+def test_names_are_escaped(make_campaign, edit_summary):
+    results = make_campaign()
+
+    def inject(summary):
+        summary["quarantine"]["li3ps4"] = {"a" * 64: "<script>alert(1)</script> & more"}
+        summary["labels"] = 'x"<b>'
+
+    edit_summary(results, inject)
+    page = build_page(results, results / "summary.json")
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; more" in page
+    assert "labels: x&quot;&lt;b&gt;" in page
+
+
+def test_a_bound_gives_its_reason(make_campaign, edit_summary):
+    results = make_campaign()
+
+    def bound(summary):
+        for claim in summary["claims"]:
+            if claim["claim"] == "tau_sae" and claim["phase"] == "amorphous":
+                low = {"value": None, "stderr": None, "interval": [0.0061, None], "level": 0.95}
+                claim["quantity"] |= low | {"verdict": "bound"}
+                claim["reason"] = "a decay is seen (4 s.e.) but not resolved: tau exceeds 0.2"
+
+    edit_summary(results, bound)
+    said = without_figures(results)
+    assert "its time is not resolved, because τ exceeds 0.2: τ_SAE > 6.1 ps (95 %)." in said
+
+
+def test_missing_curve_is_an_error_that_names_it(make_campaign):
+    results = make_campaign()
+    (results / "li3ps4/phases/beta/300K/msd.csv").unlink()
+    with pytest.raises(HopechoError, match=r"msd\.csv"):
+        build_page(results, results / "summary.json")
+
+
+def test_targets_come_from_the_summary_or_from_missed_criteria(campaign):
+    summary = json.loads((campaign / "summary.json").read_text())
+    assert targets(CampaignView(campaign, summary), "li3ps4") == {"force_relative": 0.2}
+    summary["targets"] = {"rmse_energy": 0.01}
+    both = targets(CampaignView(campaign, summary), "li3ps4")
+    assert both == {"force_relative": 0.2, "rmse_energy": 0.01}

@@ -1,0 +1,125 @@
+"""Claims with their paths, and costs from the workflow's benchmark files."""
+
+import pytest
+
+from hopecho.errors import HopechoError
+from hopecho.io.results import write_json
+from hopecho.report.ledger import COLUMNS, by_rule, ledger
+from hopecho.report.summary import CLAIMS, summarise
+
+DETAIL = ("fits", "headline_fit", "regime", "reason", "smallest_decay", "run_ps")
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A finished campaign of two phases and one temperature; values name where they are from."""
+    m = tmp_path / "li3ps4"
+    for phase in ("beta", "glass"):
+        folder = m / "phases" / phase
+        for name in {n for n, _ in CLAIMS}:
+            keys = [k for n, k in CLAIMS if n == name]
+            record = {k: {"value": f"{phase} {name} {k}"} for k in keys} | dict.fromkeys(
+                DETAIL, "d"
+            )
+            write_json(folder / "300K" / name, record)
+        write_json(folder / "quench0/structure.json", {"density_g_cm3": 1.8, "provenance": {}})
+        write_json(folder / "quench0/300K/replica0/segment0.json", {"temperature": 301.0})
+    for number, accepted in ((0, False), (1, True), (2, False), (10, True)):
+        write_json(m / f"al/{number}/status.json", {"round": number, "accepted": accepted})
+    write_json(m / "heldout/errors.json", {"phases": {"beta": 1}, "provenance": {"seed": 1}})
+    write_json(m / "efg/fit.json", {"ridge": 0.1, "provenance": {"seed": 1}})
+    write_json(m / "heldout/labelled.json", {"quarantined": {"k1": "force"}})
+    write_json(m / "al/0/audit/labelled.json", {"quarantined": {"k1": "force", "k2": "scf"}})
+    return tmp_path
+
+
+def summary(results, **changes):
+    known = {"run": {"li3ps4": ["beta", "glass"]}, "temperatures_k": [300], "source": "model PES"}
+    return summarise(results, **(known | changes))
+
+
+def test_every_claim_stands_with_its_file(results):
+    said = summary(results)
+    assert said["labels"] == "model PES"
+    assert len(said["claims"]) == 2 * len(CLAIMS)
+    for claim in said["claims"]:
+        name = claim["path"].rsplit("/", 1)[1]
+        assert claim["quantity"]["value"] == f"{claim['phase']} {name} {claim['claim']}"
+        assert claim["curve"] == (name.removesuffix(".json") if name.startswith("acf") else None)
+        assert (claim["claim"] == "tau_sae") == ("regime" in claim)
+
+
+def test_the_phases_of_the_run_are_summarised_and_no_others(results):
+    said = summary(results, run={"li3ps4": ["glass"]})
+    assert {c["phase"] for c in said["claims"]} == {"glass"}
+    assert list(said["structures"]["li3ps4"]) == ["glass/quench0"]
+    assert [s["phase"] for s in said["segments"]["li3ps4"]] == ["glass"]
+
+
+def test_rounds_end_with_the_accepted_one(results):
+    """Later rounds are left from stricter targets; a glance at names would put 10 before 2."""
+    assert [s["round"] for s in summary(results)["learning"]["li3ps4"]] == [0, 1]
+
+
+def test_errors_quarantine_and_reference(results):
+    said = summary(results)
+    assert said["heldout"] == {"li3ps4": {"beta": 1}}
+    assert said["efg"] == {"li3ps4": {"ridge": 0.1}}
+    assert said["quarantine"] == {"li3ps4": {"k1": "force", "k2": "scf"}}
+    assert said["structures"]["li3ps4"]["beta/quench0"] == {"density_g_cm3": 1.8}
+    assert said["reference"]["li3ps4"]
+    assert summarise(results, run={}, temperatures_k=[], source="x")["claims"] == []
+
+
+def test_a_missing_product_is_named(results):
+    (results / "li3ps4/phases/beta/300K/hops.json").unlink()
+    with pytest.raises(HopechoError, match=r"hops\.json"):
+        summary(results)
+
+
+HEADER = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
+
+
+def benchmark(results, name, *rows):
+    path = results / "benchmarks" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(HEADER + "".join(rows))
+
+
+def test_ledger_has_one_row_a_job(tmp_path):
+    row = "12.5\t0:00:12\t200.25\t1\t1\t1\t0.0\t0.0\t99.0\t11.0\n"
+    benchmark(tmp_path, "segment/li3ps4-beta-0-300K-0-1.tsv", row)
+    benchmark(
+        tmp_path,
+        "segment/li3ps4-beta-0-300K-0-0.tsv",
+        "1\t0:00:01\t900\t1\t1\t1\t0\t0\t9\t1\n",
+        row,
+    )
+    # Snakemake writes NA or - for a job too short to be sampled.
+    benchmark(tmp_path, "fit/al/0.tsv", "0.2\t0:00:00\tNA\tNA\tNA\tNA\tNA\tNA\tNA\tNA\n")
+    benchmark(tmp_path, "dash/a.tsv", "0.1\t0:00:00\t-\t-\t-\t-\t-\t-\t0.00\t-\n")
+    table = ledger(tmp_path)
+    assert tuple(table.columns) == COLUMNS
+    rows = {(r.rule, r.wildcards): r for r in table.itertuples()}
+    assert len(rows) == 4
+    first = rows["segment", "li3ps4-beta-0-300K-0-0"]
+    assert (first.wall_s, first.cpu_s, first.max_rss_mb) == (12.5, 11.0, 200.25)  # the last try
+    short = rows["fit", "al/0"]
+    assert (short.wall_s, short.cpu_s, short.max_rss_mb) == (0.2, 0.0, 0.0)
+
+
+def test_costs_by_rule_dearest_first(tmp_path):
+    for k, cpu in enumerate((1.0, 2.0)):
+        benchmark(tmp_path, f"a/{k}.tsv", f"3.0\t0:00:03\t{10 * k}\t1\t1\t1\t0\t0\t9\t{cpu}\n")
+    benchmark(tmp_path, "b/0.tsv", "1.0\t0:00:01\t5\t1\t1\t1\t0\t0\t9\t40\n")
+    table = by_rule(ledger(tmp_path))
+    assert table["rule"].tolist() == ["b", "a"]
+    assert table["jobs"].tolist() == [1, 2]
+    assert table["cpu_s"].tolist() == [40.0, 3.0]
+    assert table["wall_s"].tolist() == [1.0, 6.0]
+    assert table["max_rss_mb"].tolist() == [5.0, 10.0]
+
+
+def test_no_benchmarks_give_an_empty_ledger(tmp_path):
+    assert len(ledger(tmp_path)) == 0
+    assert len(by_rule(ledger(tmp_path))) == 0

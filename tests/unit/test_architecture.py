@@ -1,0 +1,202 @@
+"""What the code base promises about itself: layers, forbidden calls, scripts, versions, config."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hopecho.config import PROJECT_ROOT as ROOT
+from hopecho.config import load, load_yaml
+
+ORDER = [
+    "errors",
+    "units",
+    "versions",
+    "sources",
+    "script",
+    "tensors",
+    "config",
+    "io",
+    "structures",
+    "labels",
+    "standins",
+    "ufp",
+    "learning",
+    "md",
+    "trajectory",
+    "efg",
+    "correlation",
+    "dynamics",
+    "validation",
+    "figures",
+    "report",
+    "forecast",
+    "progress",
+    "__main__",
+]
+MODULES = sorted((ROOT / "hopecho").rglob("*.py"))
+SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports are not followed by sources.py"
+            found.add(node.module)
+            if node.module == "hopecho":
+                found |= {f"hopecho.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_imports_only_from_modules_above_it(path):
+    own = path.relative_to(ROOT / "hopecho").with_suffix("").parts[0]
+    names = imports(path)
+    assert not {n for n in names if n.split(".")[0] == "snakemake"}
+    if own == "__init__":
+        assert not {n for n in names if n.startswith("hopecho")}
+        return
+    used = {n.split(".")[1] for n in names if n.startswith("hopecho.")} - {"__version__", own}
+    allowed = ORDER[: ORDER.index(own)]
+    assert used <= set(allowed), f"{own} must not import {sorted(used - set(allowed))}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_package_init_imports_nothing(path):
+    """`sources.source_files` does not list the __init__ of a package: it must hold no code."""
+    if path.name == "__init__.py":
+        assert not imports(path)
+
+
+@pytest.mark.parametrize("path", MODULES + SCRIPTS, ids=name_of)
+def test_no_pickle_eval_or_exec(path):
+    assert not {n.split(".")[0] for n in imports(path)} & {
+        "pickle", "dill", "joblib", "cloudpickle", "marshal", "shelve",
+    }  # fmt: skip
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            assert getattr(node.func, "id", "") not in {"eval", "exec", "__import__"}
+            for keyword in node.keywords:
+                value = getattr(keyword.value, "value", None)
+                assert not (keyword.arg == "allow_pickle" and value is True)
+                assert not (keyword.arg == "shell" and value is True)
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=name_of)
+def test_scripts_are_thin(path):
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    assert len(text.splitlines()) <= 60
+    assert ast.get_docstring(tree)
+    functions = [n for n in tree.body if isinstance(n, ast.FunctionDef)]
+    assert [n.name for n in functions] == ["main"]
+    (argument,) = functions[0].args.args
+    assert argument.arg == "argv"
+    assert [d.value for d in functions[0].args.defaults] == [None]
+    assert "run(main)" in text
+
+
+def test_every_rule_has_its_script_and_every_script_a_rule():
+    rules = "".join(p.read_text() for p in sorted((ROOT / "rules").glob("*.smk")))
+    called = set(re.findall(r"\{SCRIPTS\}/(\w+)\.py", rules))
+    followed = set(re.findall(r'code\("(\w+)"\)', rules))
+    assert called == {p.stem for p in SCRIPTS}
+    assert followed <= called
+
+
+def locked_versions() -> dict[str, str]:
+    """Package -> version of the lock for Python 3.11 on Linux."""
+    from packaging.requirements import Requirement
+
+    found = {}
+    for line in (ROOT / "requirements.lock").read_text().splitlines():
+        if not line or line.startswith((" ", "#")):
+            continue
+        requirement = Requirement(line.rstrip("\\ "))
+        here = {"python_version": "3.11", "python_full_version": "3.11.9", "sys_platform": "linux",
+                "platform_system": "Linux", "platform_machine": "x86_64"}  # fmt: skip
+        if requirement.marker is None or requirement.marker.evaluate(here):
+            (specifier,) = requirement.specifier
+            assert specifier.operator == "=="
+            found[requirement.name] = specifier.version
+    return found
+
+
+def test_the_conda_environment_has_the_versions_of_the_lock():
+    environment = yaml.safe_load((ROOT / "envs/hopecho.yaml").read_text())["dependencies"]
+    pip = next(entry["pip"] for entry in environment if isinstance(entry, dict))
+    wanted = dict(entry.split("==") for entry in pip)
+    locked = locked_versions()
+    assert wanted == {name: locked.get(name) for name in wanted}
+    assert "python =3.11" in environment
+
+
+def test_the_environment_names_what_the_project_needs():
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = {re.split(r"[\[<>=]", entry)[0] for entry in project["dependencies"]}
+    text = (ROOT / "envs/hopecho.yaml").read_text()
+    assert not {name for name in needed if f"- {name}==" not in text}
+
+
+def test_the_lock_names_no_host():
+    assert "http" not in (ROOT / "requirements.lock").read_text()
+
+
+def keys_without_comment(text: str) -> list[str]:
+    """Keys with neither a comment of their own nor one in the block that they open or stand in."""
+    lines = text.splitlines()
+    rows = [(n, line) for n, line in enumerate(lines) if re.match(r" *[\w]+:", line)]
+    bare, stack = [], []
+    for n, line in rows:
+        indent = len(line) - len(line.lstrip())
+        stack = [(i, c) for i, c in stack if i < indent]
+        own = "#" in line or lines[n - 1].lstrip().startswith("#")
+        inside = [c for i, c in stack if i >= 2]
+        stack.append((indent, own))
+        opens = line.rstrip().endswith(":")
+        if not own and not opens and not any(inside):
+            bare.append(line.strip())
+    return bare
+
+
+def test_every_key_of_the_default_campaign_is_commented():
+    bare = keys_without_comment((ROOT / "config.yaml").read_text())
+    # What the name and the enclosing block already say in full, unit included.
+    assert bare == [], f"without a comment: {bare}"
+
+
+def test_the_default_campaign_holds_exactly_the_keys_of_the_schema():
+    schema = load_yaml(ROOT / "schemas/config.schema.yaml")
+    config = load(ROOT / "config.yaml")
+
+    def compare(node, part, where):
+        if "properties" not in part:
+            return
+        assert part["additionalProperties"] is False, where
+        assert set(part.get("required", ())) <= set(part["properties"]), where
+        assert set(node) == set(part["properties"]), where
+        for key, inner in part["properties"].items():
+            compare(node[key], inner, f"{where}.{key}")
+
+    optional = {"materials": "li3ps4", "phases": "amorphous"}
+    for key, entry in optional.items():
+        compare(config[key][entry], schema["properties"][key]["additionalProperties"], key)
+    compare(config, schema, "config")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "campaigns").glob("*.yaml")), ids=name_of)
+def test_a_campaign_is_a_valid_overlay_with_results_of_its_own(path):
+    config = load(ROOT / "config.yaml", path)
+    assert config["results"] != load(ROOT / "config.yaml")["results"]

@@ -1,0 +1,54 @@
+"""Bad input ends in one clear error before any job starts; finished results stay as they are."""
+
+import pytest
+
+
+def overlay(project, text: str) -> str:
+    (project.folder / "bad.yaml").write_text(text)
+    return "bad.yaml"
+
+
+CASES = {
+    "missing element": (
+        "materials: {li3ps4: {elements: [Li, S]}}",
+        ["materials.li3ps4.oxidation", "'P'", "elements"],
+    ),
+    "unknown phase": ("run: {li3ps4: [betta]}", ["run.li3ps4", "betta", "did you mean 'beta'"]),
+    "unknown material": ("run: {li3ps5: [beta]}", ["run", "li3ps5", "did you mean 'li3ps4'"]),
+    "negative temperature": (
+        "md: {temperatures_k: [-300]}",
+        ["md.temperatures_k", "-300", "at least 1"],
+    ),
+    "unreadable structure": (
+        "phases: {beta: {kind: file, structure: nowhere.cif}}",
+        ["phases.beta.structure", "nowhere.cif"],
+    ),
+    "stride longer than the run": (
+        "md: {stride_ps: 5.0, length_ps: {beta: {300: 2.0}}}",
+        ["md.length_ps.beta.300", "md.stride_ps"],
+    ),
+    "misspelt key": (
+        "md: {strid_ps: 0.1}",
+        ["bad.yaml", "md.strid_ps", "did you mean 'md.stride_ps'"],
+    ),
+    "word for a number": ("md: {dt_fs: two}", ["md.dt_fs", "'two'", "number"]),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bad_input_is_one_clear_error(project, case):
+    text, words = CASES[case]
+    done = project.run("-n", configfile=overlay(project, text))
+    assert done.returncode != 0
+    missing = [word for word in words if word not in done.stdout]
+    assert not missing, done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_bad_input_leaves_finished_results(finished, tmp_path):
+    before = {p: p.stat().st_mtime_ns for p in finished.results.rglob("*") if p.is_file()}
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("results: results-quick\nmd: {temperatures_k: [-5]}\n")
+    assert finished.run("--cores", "1", configfile=str(bad)).returncode != 0
+    after = {p: p.stat().st_mtime_ns for p in finished.results.rglob("*") if p.is_file()}
+    assert before == after

@@ -1,0 +1,97 @@
+"""The quick campaign, run for real: what it leaves, and that nothing is left to do."""
+
+import json
+import re
+
+import pandas as pd
+
+
+def test_nothing_is_to_be_done_afterwards(finished):
+    done = finished.run("--cores", "1")
+    assert done.returncode == 0
+    assert "Nothing to be done" in done.stdout
+
+
+def test_report_is_self_contained_and_says_what_the_labels_are(finished):
+    page = (finished.results / "report.html").read_text()
+    assert "labels: model PES" in page
+    assert not re.search(r'(?:src|href)\s*=\s*"(?:https?:)?//', page)
+    assert not re.search(r"\bNaN\b|\binf\b", page)
+
+
+def test_summary_repeats_every_claim_of_its_file(finished):
+    summary = json.loads((finished.results / "summary.json").read_text())
+    assert summary["labels"] == "model PES"
+    wanted = {(p, c) for p in ("beta", "amorphous") for c in ("tau_sae", "d_tracer", "haven_ratio")}
+    assert wanted <= {(c["phase"], c["claim"]) for c in summary["claims"]}
+    for claim in summary["claims"]:
+        source = json.loads((finished.folder / claim["path"]).read_text())
+        assert source[claim["claim"]] == claim["quantity"]
+        assert source["provenance"]["labels"] == "model PES"
+
+
+def test_ledger_holds_every_expensive_stage(finished):
+    ledger = pd.read_csv(finished.results / "ledger.csv", comment="#")
+    stages = {"start_structure", "label_batch", "fit_potential", "segment", "predict_efg"}
+    assert stages <= set(ledger["rule"])
+    assert (ledger["wall_s"] > 0).all()
+
+
+def test_segments_follow_one_another_without_gap(finished):
+    from hopecho.trajectory import load
+
+    for run in sorted(finished.results.glob("li3ps4/phases/*/quench*/*K/replica*")):
+        trajectory = load(sorted(run.glob("segment*.h5md")))
+        assert len(trajectory.time_ps) == 160  # 8 ps every 0.05 ps
+        assert trajectory.time_ps[-1] == 8.0
+
+
+def test_replicas_differ_and_glass_is_disordered(finished):
+    phases = finished.results / "li3ps4/phases"
+    ends = {p.read_bytes() for p in phases.glob("beta/quench0/300K/replica*/segment1.h5md")}
+    assert len(ends) == 2
+    glass = json.loads((phases / "amorphous/start0.json").read_text())
+    crystal = json.loads((phases / "beta/start0.json").read_text())
+    assert crystal["order"]["order_parameter"] > 0.9
+    assert glass["order"]["order_parameter"] < crystal["order"]["order_parameter"]
+
+
+def test_no_held_out_trajectory_was_trained_on(finished):
+    from hopecho.io.extxyz import read_frames
+
+    material = finished.results / "li3ps4"
+    held_out = {f.info["trajectory"] for f in read_frames(material / "heldout/labelled.extxyz")}
+    trained = {
+        f.info["trajectory"]
+        for path in [*material.glob("al/*/dataset.extxyz"), material / "efg/labelled.extxyz"]
+        for f in read_frames(path)
+    }
+    assert held_out
+    assert not held_out & trained
+    # A glass is held out with a quench of its own.
+    starts = sorted(p.name for p in material.glob("phases/amorphous/start*.extxyz"))
+    assert starts == ["start0.extxyz", "start1.extxyz", "start2.extxyz"]
+
+
+def test_audit_frames_are_not_trained_on_in_their_round(finished):
+    from hopecho.io.extxyz import read_frames
+
+    for audit in finished.results.glob("li3ps4/al/*/audit/labelled.extxyz"):
+        dataset = read_frames(audit.parents[1] / "dataset.extxyz")
+        trained = {f.info["hash"] for f in dataset}
+        withheld = {f.info["hash"] for f in read_frames(audit.parents[1] / "withheld.extxyz")}
+        assert not trained & {f.info["hash"] for f in read_frames(audit)}
+        assert not trained & withheld
+
+
+def test_snakemake_report_works(finished, tmp_path):
+    target = tmp_path / "snakemake-report.html"
+    done = finished.run("--report", str(target))
+    assert done.returncode == 0, done.stdout
+    assert target.stat().st_size > 10_000
+
+
+def test_status_command_reads_the_campaign(finished):
+    said = finished.hopecho("status")
+    assert "li3ps4 beta 300 K: 0.016 of 0.016 ns" in said
+    assert "MD left: 0 CPU min" in said

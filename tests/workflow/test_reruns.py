@@ -1,0 +1,120 @@
+"""What runs again after an edit: exactly what depends on it."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+END = {"summary": 1, "report_page": 1}
+ECHO = {"correlation": 2, **END}
+
+
+def test_edits_rerun_what_depends_on_them(copy_of_finished):
+    project = copy_of_finished
+    quick = project.folder / "campaigns/quick.yaml"
+    original = quick.read_text()
+
+    def planned(extra: str) -> dict[str, int]:
+        quick.write_text(original + extra)
+        plan = project.planned()
+        quick.write_text(original)
+        return plan
+
+    assert planned("") == {}
+    assert planned("# a comment\n") == {}
+    assert planned("transport: {hop_window_ps: 0.8}\n") == {"transport_analysis": 2, **END}
+
+
+def test_fit_window_reruns_the_echo_only(copy_of_finished):
+    copy_of_finished.edit("config.yaml", "t_min_ps: 0.5", "t_min_ps: 0.6")
+    assert copy_of_finished.planned() == ECHO
+
+
+def test_a_longer_run_adds_segments_and_computes_none_again(copy_of_finished):
+    copy_of_finished.edit("campaigns/quick.yaml", "beta: {300: 8.0}", "beta: {300: 12.0}")
+    assert copy_of_finished.planned() == {
+        "segment": 2,
+        "predict_efg": 2,
+        "correlation": 1,
+        "transport_analysis": 1,
+        **END,
+    }
+
+
+def test_another_replica_touches_no_potential(copy_of_finished):
+    copy_of_finished.edit("campaigns/quick.yaml", "replicas: 2", "replicas: 3")
+    plan = copy_of_finished.planned()
+    assert plan == {
+        "equilibrate": 1,
+        "segment": 2,
+        "predict_efg": 2,
+        "correlation": 1,
+        "transport_analysis": 1,
+        **END,
+    }
+
+
+def test_swapped_values_are_seen(copy_of_finished):
+    copy_of_finished.edit("config.yaml", "weight_energy: 0.5", "weight_energy: 1.0")
+    copy_of_finished.edit("config.yaml", "weight_force: 1.0", "weight_force: 0.5")
+    assert "fit_potential" in copy_of_finished.planned()
+
+
+def test_touched_and_edited_sources(copy_of_finished):
+    project = copy_of_finished
+    for path in project.folder.glob("hopecho/**/*.py"):
+        os.utime(path)
+    for path in project.folder.glob("scripts/*.py"):
+        os.utime(path)
+    assert project.planned() == {}
+    decay = project.folder / "hopecho/correlation/decay.py"
+    decay.write_text(decay.read_text() + "\n# edited\n")
+    assert project.planned() == ECHO
+    engine = project.folder / "hopecho/md/segments.py"
+    engine.write_text(engine.read_text() + "\n# edited\n")
+    assert project.planned() == ECHO
+
+
+def test_a_killed_segment_resumes_to_the_same_bytes(copy_of_finished):
+    project = copy_of_finished
+    run = project.results / "li3ps4/phases/amorphous/quench1/300K/replica0"
+    names = ("segment0.h5md", "segment0.restart", "segment1.h5md", "segment1.restart")
+    before = {name: (run / name).read_bytes() for name in names}
+    for path in run.glob("segment*"):
+        path.unlink()
+    target = str((run / "segment1.h5md").relative_to(project.folder))
+    process = subprocess.Popen(
+        project.command("--cores", "1", target),
+        cwd=project.folder,
+        env=project.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    scratch = project.results / "scratch"
+    deadline = time.monotonic() + 120
+    while not list(scratch.glob("**/chunk1.restart")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (run / "segment1.h5md").exists()
+    assert project.run("--unlock").returncode == 0
+    done = project.run("--cores", "1", target)
+    assert done.returncode == 0, done.stdout
+    assert {name: (run / name).read_bytes() for name in names} == before
+
+
+def test_a_dropped_label_is_the_only_one_computed_again(copy_of_finished):
+    project = copy_of_finished
+    store = project.folder / "store/labels"
+    before = {p: p.stat().st_mtime_ns for p in store.rglob("*") if p.is_file()}
+    index = project.results / "li3ps4/heldout/labels0.json"
+    key = json.loads(index.read_text())["keys"][0]
+    assert "removed the index" in project.hopecho("labels", "drop", key)
+    assert project.planned().get("label_batch") == 1
+    done = project.run("--cores", "2")
+    assert done.returncode == 0, done.stdout[-3000:]
+    after = {p: p.stat().st_mtime_ns for p in store.rglob("*") if p.is_file()}
+    assert set(before) == set(after)
+    assert sum(before[p] != after[p] for p in before) == 1
