@@ -25,20 +25,20 @@ from hopecho.structures.disorder import disorder
 from hopecho.structures.quench import QuenchPlan, cube_edge, quench_commands
 
 ELEMENTS = model_pes.ELEMENTS
-CHARGE = 0.45
+CHARGE = 0.4323
 SCREENING, CUTOFF = 5.0, 8.0
 # pair: H (eV A^eta), eta, D (eV A^4), lambda4 (A)
 PAIRS = {
-    "Li-Li": (364.3, 7, 0.0, 2.5),
-    "Li-P": (5.187, 7, 0.0, 2.5),
-    "Li-S": (133.5, 8, 1.722, 2.5),
-    "P-P": (1.842e8, 14, 0.0, 2.5),
-    "P-S": (770.8, 7, 355.4, 2.0),
-    "S-S": (778.9, 7, 8.302, 2.5),
+    "Li-Li": (24170.0, 11, 0.0, 2.5),
+    "Li-P": (4.788, 7, 0.0, 2.5),
+    "Li-S": (123.2, 8, 1.589, 2.5),
+    "P-P": (1.7e8, 14, 0.0, 2.5),
+    "P-S": (711.4, 7, 328.0, 2.0),
+    "S-S": (718.9, 7, 7.663, 2.5),
 }
 # centre, ends: B (eV), costheta0; range gamma = 1 A, r0 = 3.5 A
-ANGLES = {("P", "S", "S"): (11.79, -1 / 3), ("S", "P", "P"): (20.0, 1.0)}
-EMBEDDING = {"A": 1.0, "shift": 1.0, "r1": 2.45, "decay": 0.6, "cutoff": 6.5, "rho_max": 20.0}
+ANGLES = {("P", "S", "S"): (10.88, -1 / 3), ("S", "P", "P"): (18.46, 1.0)}
+EMBEDDING = {"A": 0.923, "shift": 1.0, "r1": 2.45, "decay": 0.6, "cutoff": 6.5, "rho_max": 20.0}
 
 
 def write_core(path: Path) -> None:
@@ -92,9 +92,7 @@ class Run:
     """One LAMMPS instance with the surface and a structure."""
 
     def __init__(self, atoms: Atoms) -> None:
-        from lammps import lammps
-
-        self.lammps = lammps(cmdargs=["-log", "none", "-screen", "none", "-nocite"])
+        self.lammps = model_pes.open_lammps()
         self.symbols = np.array(atoms.get_chemical_symbols())
         with tempfile.TemporaryDirectory() as folder:
             data = Path(folder) / "start.data"

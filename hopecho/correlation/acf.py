@@ -57,7 +57,7 @@ def log_spaced_lags(
         raise HopechoError(
             "The longest lag must be at least one frame and shorter than the run.",
             got=f"max_lag_ps = {max_lag_ps}, stride_ps = {stride_ps}, {n_frames} frames",
-            fix="shorten correlation.max_lag_ps, or run longer",
+            fix="shorten correlation.max_lag_fraction, or run longer",
         )
     n_points = int(np.ceil(np.log10(longest) * per_decade)) + 2
     steps = np.unique(np.rint(np.geomspace(1, longest, n_points)).astype(np.int64))
@@ -97,7 +97,7 @@ def autocorrelation(series: Any, *, lags: NDArray[np.int64], offset: Array | flo
         raise HopechoError(
             "A lag lies outside the run.",
             got=f"lags {lags.min()} to {lags.max()} of {n_frames} frames",
-            fix="shorten correlation.max_lag_ps",
+            fix="shorten correlation.max_lag_fraction",
         )
     # Zeros for the longest lag wanted are enough to keep the circular product from wrapping around.
     n_fft = fft.next_fast_len(n_frames + int(lags.max()), real=True)
@@ -175,7 +175,7 @@ def window_average(series: Array, *, n_window: int) -> Array:
         raise HopechoError(
             "The averaging window must hold between one frame and the whole run.",
             got=f"{n_window} frames of {len(series)}",
-            fix="set correlation.window_ps between the stride and the length of the run",
+            fix="choose a window between the stride and the length of the run",
         )
     sums = np.cumsum(series, axis=0, dtype=np.float64)
     sums = np.concatenate([np.zeros_like(sums[:1]), sums])

@@ -218,7 +218,7 @@ def _fitted_lags(lag_ps: Array, rows: IonRows, t_min_ps: float) -> NDArray[np.bo
             "The correlation needs lag 0 first and at least six lags from t_min_ps on.",
             got=f"{rows.values.shape[1]} columns, {lag_ps.size} lags "
             f"from {lag_ps[0]} to {lag_ps[-1]} ps, {fitted.sum()} of them >= {t_min_ps} ps",
-            fix="lower correlation.t_min_ps, raise correlation.max_lag_ps, or run longer",
+            fix="lower correlation.t_min_ps, raise correlation.max_lag_fraction, or run longer",
         )
     if rows.mean()[0] <= 0.0:
         raise HopechoError(

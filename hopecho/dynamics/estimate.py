@@ -72,7 +72,7 @@ def block_error(
         raise HopechoError(
             "An error bar needs at least two independent blocks.",
             got=f"{len(y)} block(s)",
-            fix="run longer or add replicas (md.replicas)",
+            fix="run longer or add replicas (phases.<p>.replicas)",
         )
     if quench is not None and len(np.unique(quench)) > 1:
         return _error_of_means(y, np.asarray(quench), "quench")

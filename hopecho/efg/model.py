@@ -121,7 +121,7 @@ def fit_efg_model(
         raise HopechoError(
             "Too few labelled structures to fit an EFG model",
             got=f"{len(frames)} structures, {len(efgs)} label arrays, {settings.n_folds} folds",
-            fix="label more structures or lower efg.n_folds",
+            fix="label more structures or lower efg.folds",
         )
     spec = make_spec(frames, settings)
     folds = _accumulate(frames, efgs, spec, settings.n_folds)
@@ -134,7 +134,7 @@ def fit_efg_model(
         raise HopechoError(
             "The normal equations of the EFG model are singular",
             got=f"ridge = {best:g}",
-            fix="give larger values in efg.ridge",
+            fix="label more structures, or lower efg.n_radial or efg.l_max",
         )
     return EfgModel(
         spec, weights * scale, best, np.array(settings.ridge), rmse, len(frames), total.rows // 5
@@ -156,8 +156,8 @@ def make_spec(frames: Sequence[Atoms], settings: EfgSettings) -> FeatureSpec:
     if probe not in elements:
         raise HopechoError(
             "No structure contains the probe of the EFG model",
-            got=f"efg.probe = {settings.probe!r}, atomic numbers present {list(elements)}",
-            fix="set efg.probe to an element of the material",
+            got=f"probe = {settings.probe!r}, atomic numbers present {list(elements)}",
+            fix="set materials.<m>.mobile to an element of the material",
         )
     basis = settings.basis
     return FeatureSpec(

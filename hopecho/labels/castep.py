@@ -88,7 +88,7 @@ class CastepBackend:
             raise HopechoError(
                 "Unknown block of CASTEP settings",
                 got=", ".join(unknown),
-                fix="put keywords under labels.settings.param and labels.settings.cell",
+                fix="put keywords under labels.castep.param and labels.castep.cell",
             )
         self._keywords = {name: dict(settings.get(name) or {}) for name in ("param", "cell")}
         self._command, self._environment = _resolve(command or STAND_IN)

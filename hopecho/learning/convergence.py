@@ -28,7 +28,7 @@ _TINY = 1e-12
 
 @dataclass(frozen=True)
 class ConvergenceSettings:
-    """When to stop (config block ``learning.convergence``; ``learning.max_rounds``)."""
+    """When to stop (config block ``learning``)."""
 
     max_rounds: int = 8
     patience: int = 2
@@ -96,7 +96,7 @@ def _comparisons(
                 possible += [(name, phase, m) for m in METRICS]
                 continue
             text = f"{name}/{phase}: {n} structures in one of rounds {before.round} and "
-            text += f"{after.round}, at least 2 needed: raise learning.n_audit"
+            text += f"{after.round}, at least 2 needed: raise learning.audit_per_phase"
             unmet.append({"name": f"count/{name}/{phase}", "value": n, "limit": 2, "text": text})
     return possible, unmet
 
@@ -134,7 +134,7 @@ def _judge(
     value, noise = change
     if noise > settings.max_noise:
         text = f"{label}: the change {value:+.1%} has a noise of {noise:.1%}"
-        text += f", above {settings.max_noise:.1%}: raise learning.n_audit"
+        text += f", above {settings.max_noise:.1%}: raise learning.audit_per_phase"
         limit = settings.max_noise
         return {"name": f"noise/{label}", "value": noise, "limit": limit, "text": text}
     limit = max(settings.tolerance, z * noise)
@@ -182,7 +182,7 @@ def decide(rounds: Sequence[RoundErrors], *, settings: ConvergenceSettings) -> d
         raise HopechoError(
             "convergence needs the audit errors of at least one round",
             got=f"{len(rounds)} rounds",
-            fix="set learning.n_audit >= 2",
+            fix="set learning.audit_per_phase >= 2",
         )
     _check(settings)
     last = rounds[-1]
@@ -207,13 +207,13 @@ def _check(settings: ConvergenceSettings) -> None:
         raise HopechoError(
             "unknown target",
             got=", ".join(unknown),
-            fix=f"learning.convergence.targets takes {', '.join(METRICS)}",
+            fix=f"targets are for {', '.join(METRICS)}",
         )
     if settings.patience < 1 and not settings.targets:
         raise HopechoError(
             "nothing would decide on convergence",
             got=f"patience = {settings.patience} and no targets",
-            fix="set learning.convergence.patience >= 1 or give learning.convergence.targets",
+            fix="set learning.settled_rounds >= 1 or give learning.target_force_ratio",
         )
 
 

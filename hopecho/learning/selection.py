@@ -35,7 +35,7 @@ STRATEGIES = ("soap", "random")
 
 @dataclass(frozen=True)
 class SelectionSettings:
-    """How frames are chosen (config block ``learning.selection``)."""
+    """How frames are chosen (config block ``learning``)."""
 
     strategy: str = "soap"
     """``soap``, or ``random``: strata and sanity filter only, the control that novelty is compared
@@ -197,17 +197,19 @@ def _check(
         raise HopechoError(
             "unknown selection strategy",
             got=repr(settings.strategy),
-            fix=f"set learning.selection.strategy to one of {', '.join(STRATEGIES)}",
+            fix=f"set learning.strategy to one of {', '.join(STRATEGIES)}",
         )
     if n_select < 1:
         raise HopechoError(
-            "nothing to select", got=f"n_select = {n_select}", fix="set learning.n_select >= 1"
+            "nothing to select",
+            got=f"n_select = {n_select}",
+            fix="set learning.select_per_round >= 1",
         )
     for key in ("stratified_fraction", "max_unstable_fraction", "model_weight"):
         value = asdict(settings)[key]
         if not 0.0 <= value <= 1.0:
             raise HopechoError(
-                f"{key} is a share", got=f"{value}", fix=f"set learning.selection.{key} in [0, 1]"
+                f"{key} is a share", got=f"{value}", fix=f"set learning.{key} in [0, 1]"
             )
     if model_score is not None:
         shape = np.shape(model_score)

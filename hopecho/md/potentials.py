@@ -178,7 +178,9 @@ def uf3_commands(path: Path | str, elements: Sequence[str]) -> list[str]:
     """
     path = Path(path).resolve()
     if not path.is_file():
-        raise HopechoError(f"There is no potential {path}", fix="set potential.file or fit one")
+        raise HopechoError(
+            f"There is no potential {path}", fix="run the workflow up to the target potential"
+        )
     words = [line.split() for line in path.read_text().splitlines() if line[:2] in ("2B", "3B")]
     known = {element for row in words for element in row[1 : 3 if row[0] == "2B" else 4]}
     missing = sorted(set(elements) - known)

@@ -23,7 +23,7 @@ CM3_PER_A3 = 1e-24
 class QuenchPlan:
     """One way to make a glass; the defaults are those measured in ``docs/model-surface.md``."""
 
-    melt_temperature_k: float = 1350.0
+    melt_temperature_k: float = 1250.0
     """Temperature of deformation and melt, K."""
     deform_ps: float = 5.0
     """Time in which the hot cell is brought to the cube, ps."""

