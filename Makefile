@@ -2,6 +2,7 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 CORES ?= all
+CONFIG ?=
 BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 export OMP_NUM_THREADS ?= 1
@@ -16,7 +17,7 @@ help:  ## list the targets
 	@envs/setup.sh $(PYTHON)
 
 run: .venv/installed.lock  ## the embedded campaign: beta- and amorphous Li3PS4, to results/report.html
-	$(BIN)/snakemake --cores $(CORES)
+	$(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
 
 test: test-unit test-workflow  ## unit tests and small real campaigns
 

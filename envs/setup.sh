@@ -3,6 +3,9 @@
 set -eu
 cd "$(dirname "$0")/.."
 python=${1:-python3}
+# An old .venv must not build the new one.
+PATH=$(printf '%s' "$PATH" | tr ':' '\n' | grep -vxF "$PWD/.venv/bin" | paste -sd: -)
+unset VIRTUAL_ENV PYTHONPATH PYTHONHOME 2>/dev/null || true
 command -v "$python" >/dev/null 2>&1 || {
     echo "hopecho: '$python' not found; install Python 3.11-3.13 or run: make PYTHON=/path/to/python3" >&2
     exit 1
