@@ -209,7 +209,8 @@ def _expectation(error: jsonschema.ValidationError) -> str:
 
 def _fail(files: Sequence[Path], key: Key, problem: str, got: object, fix: str) -> None:
     where = _where(key, files)
-    raise HopechoError(f"{where}: '{_dotted(key)}' {problem}", got=repr(got), fix=fix)
+    shown = got if isinstance(got, str) else repr(got)
+    raise HopechoError(f"{where}: '{_dotted(key)}' {problem}", got=shown, fix=fix)
 
 
 def _check_finite(value: Any, key: Key, files: Sequence[Path]) -> None:
@@ -288,9 +289,11 @@ def _check_lengths(config: dict[str, Any], files: Sequence[Path]) -> None:
                 fix = f"give md.length_ps.{phase}.{temperature} in ps"
                 _fail(files, key, f"has no length for {temperature} K", md["length_ps"], fix)
             elif md["stride_ps"] * 100 > length:
-                fix = f"set md.stride_ps <= {length / 100:g} or a longer md.length_ps.{phase}"
-                got = f"{length:g} ps, md.stride_ps: {md['stride_ps']:g}"
-                _fail(files, (*key, str(temperature)), "is below 100 strides", got, fix)
+                run = f"md.length_ps.{phase}.{temperature}"
+                problem = f"leaves fewer than 100 frames in {run}"
+                got = f"a stride of {md['stride_ps']:g} ps in a run of {length:g} ps"
+                fix = f"set md.stride_ps <= {length / 100:g} or a longer {run}"
+                _fail(files, ("md", "stride_ps"), problem, got, fix)
     chunk_ps = md["segment_ps"] / md["chunks_per_segment"]
     _check_multiple(files, ("md", "stride_ps"), md["stride_ps"], md["dt_fs"] * 1e-3, "md.dt_fs")
     _check_multiple(

@@ -29,16 +29,14 @@ from hopecho.versions import RESULT_VERSIONS
 SCRIPTS = f"{workflow.basedir}/scripts"
 ENV = f"{workflow.basedir}/envs/hopecho.yaml"
 
+# Snakemake lists overlays before the file that they are merged over.
+_BASE = Path("config.yaml")
+_OVERLAYS = [
+    Path(p) for p in workflow.configfiles if Path(p).resolve() != _BASE.resolve()
+]
+
 try:
-    CAMPAIGN = Campaign(
-        validate(
-            config,
-            files=[
-                Path(workflow.basedir) / "config.yaml",
-                *map(Path, workflow.configfiles),
-            ],
-        )
-    )
+    CAMPAIGN = Campaign(validate(config, files=[_BASE, *_OVERLAYS]))
 except HopechoError as error:
     raise WorkflowError(str(error)) from None
 
@@ -149,13 +147,13 @@ def learning_files(material, round_, suffix):
     ]
 
 
-def start_of(wildcards, seed=None):
-    """The starting structure of a sampling run: seeds go round the quenches of a glass."""
+def start_of(wildcards):
+    """The starting structure of a sampling run: seeds and rounds go round the quenches of a glass."""
     quenches = CAMPAIGN.config["phases"][wildcards.phase]["quenches"]
-    quench = int(wildcards.seed if seed is None else seed) % quenches
-    return (
-        f"{RESULTS}/{wildcards.material}/phases/{wildcards.phase}/start{quench}.extxyz"
+    turn = int(wildcards.round) * CAMPAIGN.config["learning"]["seeds"] + int(
+        wildcards.seed
     )
+    return f"{RESULTS}/{wildcards.material}/phases/{wildcards.phase}/start{turn % quenches}.extxyz"
 
 
 def heldout_start(wildcards):

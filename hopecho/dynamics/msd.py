@@ -19,6 +19,9 @@ Array = NDArray[np.float64]
 N_SEGMENTS = 4
 """Blocks cut from the shortest replica: longer than the lags, enough for a variance."""
 
+MIN_BLOCKS = 12
+"""Blocks over all replicas that an error bar should rest on."""
+
 MAX_LAG_FRACTION = 0.2
 """Longest lag over run length: beyond it fewer than five independent origins remain for an ion."""
 
@@ -138,6 +141,15 @@ def _combine(squares: Array, cross: Array, n_lags: int) -> Array:
     out = (both - 2.0 * cross) / (n - lags)
     out[..., 0] = 0.0
     return np.maximum(out, 0.0)
+
+
+def segments_for(n_replicas: int) -> int:
+    """Segments to cut each replica into: enough for 12 blocks in all, at least 2.
+
+    Few replicas need segments for an error bar; many replicas give it by themselves, and longer
+    blocks let the fit reach longer lags.
+    """
+    return max(2, -(-MIN_BLOCKS // n_replicas))
 
 
 def msd_curves(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hopecho.dynamics.conductivity import Conductivity, conductivity, in_s_per_cm
 from hopecho.dynamics.hops import HopLog, cage_hops
-from hopecho.dynamics.msd import MsdCurves, msd_by_element
+from hopecho.dynamics.msd import MsdCurves, msd_by_element, segments_for
 from hopecho.dynamics.rates import dispersion, hop_rate
 from hopecho.dynamics.rdf import Rdf, rdf
 from hopecho.trajectory import Trajectory, framework_frame
@@ -137,6 +137,7 @@ def transport(
         )
         for x in ions
     )
+    n_segments = segments_for(len(trajectories))
     share = max(1, sum(len(x) for x in frames) // RDF_FRAMES)
     sampled = np.concatenate([t.positions[::share] for t in trajectories])
     return Transport(
@@ -146,6 +147,7 @@ def transport(
             stride_ps=first.stride_ps,
             quench=quench,
             max_lag_fraction=max_lag_fraction,
+            n_segments=n_segments,
         ),
         conductivity=conductivity(
             ions,
@@ -154,6 +156,7 @@ def transport(
             temperature_k=temperature_k,
             charge_e=oxidation[mobile],
             quench=quench,
+            n_segments=n_segments,
         ),
         hop_logs=logs,
         hop_rate=hop_rate(logs),

@@ -76,7 +76,7 @@ WRONG = {
     ),
     "missing structure file": (
         "phases: {beta: {kind: file, structure: nowhere.extxyz}}",
-        ["'phases.beta.structure'", "'nowhere.extxyz'", "correct phases.beta.structure"],
+        ["'phases.beta.structure'", "nowhere.extxyz", "correct phases.beta.structure"],
     ),
     "glass without a recipe": (
         "phases: {beta: {kind: glass}}",
@@ -85,9 +85,9 @@ WRONG = {
     "stride longer than the run": (
         "md: {stride_ps: 5.0, segment_ps: 25.0, length_ps: {amorphous: {300: 200}}}",
         [
-            "'md.length_ps.amorphous.300'",
-            "below 100",
-            "200 ps, md.stride_ps: 5",
+            "'md.stride_ps'",
+            "fewer than 100 frames in md.length_ps.amorphous.300",
+            "a stride of 5 ps in a run of 200 ps",
             "md.stride_ps <= 2",
         ],
     ),

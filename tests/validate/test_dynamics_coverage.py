@@ -7,7 +7,7 @@ import pytest
 
 from hopecho.dynamics.conductivity import conductivity
 from hopecho.dynamics.diffusion import diffusion
-from hopecho.dynamics.msd import msd_curves
+from hopecho.dynamics.msd import msd_curves, segments_for
 
 N_RUNS, N_REPLICAS, N_IONS, N_FRAMES = 200, 3, 48, 1600
 STEP_A, STRIDE_PS = 0.5, 1.0
@@ -21,8 +21,13 @@ def walk(rng, *, shared, cage):
     return np.cumsum(STEP_A * (own + common), axis=0) + cage * rng.normal(size=own.shape)
 
 
-@pytest.mark.parametrize(("shared", "cage"), [(0.0, 0.0), (0.05, 0.3)])
-def test_intervals_of_68_percent_hold_the_truth_in_60_to_78_percent(shared, cage):
+@pytest.mark.parametrize(
+    ("shared", "cage", "n_replicas", "quenched"),
+    [(0.0, 0.0, 3, False), (0.05, 0.3, 3, False), (0.05, 0.3, 6, False), (0.05, 0.3, 6, True)],
+)
+def test_intervals_of_68_percent_hold_the_truth_in_60_to_78_percent(
+    shared, cage, n_replicas, quenched
+):
     rng = np.random.default_rng(20)
     truth = {
         "d": D_TRUE,
@@ -33,9 +38,15 @@ def test_intervals_of_68_percent_hold_the_truth_in_60_to_78_percent(shared, cage
     ratios = {name: [] for name in truth}
     resolved = dict.fromkeys(truth, 0)
     for _ in range(N_RUNS):
-        replicas = [walk(rng, shared=shared, cage=cage) for _ in range(N_REPLICAS)]
+        replicas = [walk(rng, shared=shared, cage=cage) for _ in range(n_replicas)]
         result = conductivity(
-            replicas, stride_ps=STRIDE_PS, volume_a3=5000.0, temperature_k=500.0, charge_e=1.0
+            replicas,
+            stride_ps=STRIDE_PS,
+            volume_a3=5000.0,
+            temperature_k=500.0,
+            charge_e=1.0,
+            quench=list(range(n_replicas)) if quenched else None,
+            n_segments=segments_for(n_replicas),
         )
         found = {"d": result.tracer.d_tracer, "sigma": result.d_sigma, "haven": result.haven_ratio}
         for name, quantity in found.items():

@@ -25,7 +25,7 @@ CASES = {
     ),
     "stride longer than the run": (
         "md: {stride_ps: 5.0, length_ps: {beta: {300: 2.0}}}",
-        ["md.length_ps.beta.300", "md.stride_ps"],
+        ["bad.yaml: 'md.stride_ps'", "5 ps in a run of", "set md.stride_ps <="],
     ),
     "misspelt key": (
         "md: {strid_ps: 0.1}",

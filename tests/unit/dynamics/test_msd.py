@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hopecho.dynamics.msd import msd_by_element, msd_curves, msd_mean, msd_per_ion
+from hopecho.dynamics.msd import (
+    msd_by_element,
+    msd_curves,
+    msd_mean,
+    msd_per_ion,
+    segments_for,
+)
 from hopecho.errors import HopechoError
 
 
@@ -84,3 +90,8 @@ def test_a_production_run_takes_less_than_half_a_second():
     start = time.process_time()
     msd_mean(x, n_lags=2001)
     assert time.process_time() - start < 0.5
+
+
+@pytest.mark.parametrize(("n_replicas", "n_segments"), [(1, 12), (3, 4), (5, 3), (6, 2), (40, 2)])
+def test_many_replicas_need_few_segments(n_replicas, n_segments):
+    assert segments_for(n_replicas) == n_segments
