@@ -294,6 +294,8 @@ def _check_lengths(config: dict[str, Any], files: Sequence[Path]) -> None:
                 got = f"a stride of {md['stride_ps']:g} ps in a run of {length:g} ps"
                 fix = f"set md.stride_ps <= {length / 100:g} or a longer {run}"
                 _fail(files, ("md", "stride_ps"), problem, got, fix)
+            else:
+                _check_lags(config, files, phase, temperature, length)
     chunk_ps = md["segment_ps"] / md["chunks_per_segment"]
     _check_multiple(files, ("md", "stride_ps"), md["stride_ps"], md["dt_fs"] * 1e-3, "md.dt_fs")
     _check_multiple(
@@ -302,6 +304,19 @@ def _check_lengths(config: dict[str, Any], files: Sequence[Path]) -> None:
     if learning["stride_ps"] * 4 > learning["md_ps"]:
         fix = "set learning.stride_ps to at most a quarter of learning.md_ps"
         _fail(files, ("learning", "stride_ps"), "is too long", learning["stride_ps"], fix)
+
+
+def _check_lags(
+    config: dict[str, Any], files: Sequence[Path], phase: str, temperature: int, length: float
+) -> None:
+    """A decay fit needs lags well beyond its first one."""
+    longest = config["correlation"]["max_lag_fraction"] * length
+    if 4 * config["correlation"]["t_min_ps"] > longest:
+        run = f"md.length_ps.{phase}.{temperature}"
+        problem = f"leaves no lags to fit in {run}"
+        got = f"{config['correlation']['t_min_ps']:g} ps, longest lag {longest:g} ps"
+        fix = f"set correlation.t_min_ps <= {longest / 4:g} or a longer {run}"
+        _fail(files, ("correlation", "t_min_ps"), problem, got, fix)
 
 
 def _check_multiple(files: Sequence[Path], key: Key, value: float, unit: float, name: str) -> None:

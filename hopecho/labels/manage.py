@@ -57,7 +57,14 @@ def drop(store: LabelStore, prefix: str, *, results: Path) -> Iterator[str]:
         )
     store.drop(found[0])
     yield f"dropped {found[0]}"
-    for path in sorted(results.glob("**/labels*.json")):
-        if found[0] in read_json(path).get("keys", []):
-            path.unlink()
-            yield f"removed the index {path}"
+    named = [
+        path
+        for path in sorted(results.glob("**/labels*.json"))
+        if found[0] in read_json(path).get("keys", [])
+    ]
+    for path in named:
+        path.unlink()
+        yield f"removed the index {path}"
+    if named:
+        # What was made from the label exists, so that the workflow would not miss it by itself.
+        yield f"to compute it again: snakemake --cores 1 {' '.join(map(str, named))}"

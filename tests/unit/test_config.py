@@ -91,6 +91,10 @@ WRONG = {
             "md.stride_ps <= 2",
         ],
     ),
+    "first lag beyond the lags": (
+        "correlation: {t_min_ps: 5.0}\nmd: {length_ps: {amorphous: {400: 25}}}",
+        ["'correlation.t_min_ps'", "no lags to fit", "md.length_ps.amorphous.400", "<= 1.875"],
+    ),
     "stride that is no multiple of the step": (
         "md: {dt_fs: 1.5}",
         ["'md.stride_ps'", "0.05 ps", "whole multiple of md.dt_fs (0.0015 ps)"],

@@ -58,7 +58,7 @@ class Project:
 
     def planned(self, *args: str, configfile: str = QUICK) -> dict[str, int]:
         """Jobs that a dry run would start, by rule; without the collecting rule `all`."""
-        done = self.run("-n", "--quiet", *args, configfile=configfile)
+        done = self.run("-n", *args, configfile=configfile)
         assert done.returncode == 0, done.stdout
         table = re.search(r"^job +count\n-[- ]*\n(.*?)\n\n", done.stdout + "\n\n", re.M | re.S)
         if table is None:
