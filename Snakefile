@@ -1,4 +1,3 @@
-# hopecho: labels -> ultra-fast potential -> long MD -> EFG tensors -> echo and conductivity.
 from snakemake.utils import min_version
 
 min_version("9.27")
@@ -17,17 +16,6 @@ include: "rules/efg.smk"
 include: "rules/correlation.smk"
 include: "rules/transport.smk"
 include: "rules/report.smk"
-
-
-localrules:
-    all,
-    labels,
-    potential,
-    production,
-    efg,
-    sae,
-    transport,
-    report,
 
 
 rule all:

@@ -1,32 +1,25 @@
 # Functions that the rules share; no rule stands here.
 import math
 import os
+import shlex
 import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-# Jobs find the package, the environment's executables, and the MPI library that LAMMPS needs.
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")])
-)
-os.environ["PATH"] = os.pathsep.join(
-    [str(Path(sys.executable).parent), os.environ["PATH"]]
-)
-os.environ["LD_LIBRARY_PATH"] = os.pathsep.join(
-    filter(None, [str(Path(sys.prefix) / "lib"), os.environ.get("LD_LIBRARY_PATH")])
-)
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")
 sys.path.insert(0, workflow.basedir)
 
 from hopecho.config import Campaign, validate
+from hopecho.environment import prepare_jobs
 from hopecho.errors import HopechoError
 from hopecho.forecast import forecast_lines
 from hopecho.sources import source_files
 from hopecho.versions import RESULT_VERSIONS
 
-SCRIPTS = f"{workflow.basedir}/scripts"
+prepare_jobs(workflow.basedir)
+
+# Relative, so that a checkout that is moved does not look like changed commands.
+SCRIPTS = os.path.relpath(f"{workflow.basedir}/scripts")
 ENV = f"{workflow.basedir}/envs/hopecho.yaml"
 
 # Snakemake lists overlays before the file that they are merged over.
@@ -41,13 +34,7 @@ except HopechoError as error:
     raise WorkflowError(str(error)) from None
 
 RESULTS = CAMPAIGN.config["results"]
-SCRATCH = f"{RESULTS}/scratch"
-LOGS = f"{RESULTS}/logs"
-COST = f"{RESULTS}/benchmarks"
-MATERIAL = f"{RESULTS}/{{material}}"
-PHASE = MATERIAL + "/phases/{phase}"
-RUN = PHASE + "/quench{quench}/{temperature}K/replica{replica}"
-ROUND = MATERIAL + "/al/{round}"
+CURVES = ("acf_powder", "acf_omega_q", "acf_cq")
 
 
 wildcard_constraints:
@@ -67,9 +54,42 @@ onstart:
     print("\n".join(forecast_lines(CAMPAIGN)), file=sys.stderr)
 
 
+def python(script):
+    """The command that runs a script."""
+    return f"python {shlex.quote(SCRIPTS)}/{script}.py"
+
+
 def code(script):
     """The script and every package module that it imports: inputs of rules that follow the code."""
     return [os.path.relpath(path) for path in source_files(f"{SCRIPTS}/{script}.py")]
+
+
+def material_file(path):
+    return f"{RESULTS}/{{material}}/{path}"
+
+
+def phase_file(path):
+    return material_file(f"phases/{{phase}}/{path}")
+
+
+def run_file(path):
+    return phase_file(f"quench{{quench}}/{{temperature}}K/replica{{replica}}/{path}")
+
+
+def round_file(path):
+    return material_file(f"al/{{round}}/{path}")
+
+
+def log_file(path):
+    return f"{RESULTS}/logs/{path}"
+
+
+def cost_file(path):
+    return f"{RESULTS}/benchmarks/{path}"
+
+
+def scratch_folder(path):
+    return f"{RESULTS}/scratch/{path}"
 
 
 def settings(stage, *keys, **extra):
@@ -222,3 +242,95 @@ def read_status(path):
 def accepted_potential(wildcards):
     """The accepted potential, once its checkpoint has run."""
     return checkpoints.accept_potential.get(material=wildcards.material).output.uf3
+
+
+def start_settings(wildcards):
+    keys = [
+        "phases.{phase}.kind",
+        "phases.{phase}.structure",
+        "phases.{phase}.supercell",
+    ]
+    if CAMPAIGN.config["phases"][wildcards.phase]["kind"] == "glass":
+        keys.append("phases.{phase}.build")
+    return settings(
+        "start",
+        *keys,
+        "materials.{material}.elements",
+        "materials.{material}.masses_u",
+        "materials.{material}.polyanion",
+        "md.lammps.command",
+        phase=wildcards.phase,
+        quench=int(wildcards.quench),
+        seed=seed("start", "material", "phase", "quench"),
+    )(wildcards)
+
+
+def start_file(wildcards):
+    """The file that a phase of kind `file` is read from."""
+    entry = CAMPAIGN.config["phases"][wildcards.phase]
+    return [entry["structure"]] if entry["kind"] == "file" else []
+
+
+def dataset_inputs(wildcards):
+    """The labels of a round, and everything that the rounds before it were trained on."""
+    material, round_ = f"{RESULTS}/{wildcards.material}", int(wildcards.round)
+    new = [f"{material}/al/{round_}/candidates/labelled.extxyz"]
+    if round_ == 0:
+        return new
+    before = f"{material}/al/{round_ - 1}"
+    return [f"{before}/dataset.extxyz", f"{before}/audit/labelled.extxyz", *new]
+
+
+def accepted_files(name):
+    return lambda w: f"{RESULTS}/{w.material}/al/{accepted_round(w.material)}/{name}"
+
+
+def md_settings(**extra):
+    return settings(
+        "production",
+        "materials.{material}.elements",
+        "materials.{material}.masses_u",
+        "materials.{material}.polyanion",
+        "materials.{material}.mobile",
+        "md.dt_fs",
+        "md.ensemble",
+        "md.damping_ps",
+        "md.lammps.command",
+        temperature_k=lambda w: int(w.temperature),
+        replica=lambda w: int(w.replica),
+        seed=seed(
+            "production", "material", "phase", "quench", "temperature", "replica"
+        ),
+        **extra,
+    )
+
+
+def segment_start(wildcards):
+    """The end of the segment before, or of the equilibration."""
+    folder = run_file("").format(**dict(wildcards)).rstrip("/")
+    index = int(wildcards.segment)
+    return (
+        f"{folder}/segment{index - 1}.restart"
+        if index
+        else f"{folder}/equilibrated.restart"
+    )
+
+
+def learning_status(wildcards):
+    """Status and errors of every round up to the accepted one."""
+    return [
+        f"{RESULTS}/{m}/al/{r}/{name}.json"
+        for m in CAMPAIGN.config["run"]
+        for r in range(accepted_round(m) + 1)
+        for name in ("status", "errors")
+    ]
+
+
+def structure_reports(wildcards):
+    return [
+        f"{RESULTS}/{m}/phases/{p}/{name}.json"
+        for m, phases in CAMPAIGN.config["run"].items()
+        for p in phases
+        for q in range(CAMPAIGN.config["phases"][p]["quenches"])
+        for name in (f"start{q}", f"quench{q}/structure")
+    ]

@@ -1,19 +1,17 @@
 # The echo: autocorrelation functions of the tensors, their fits and verdicts.
 
-CURVES = ("acf_powder", "acf_omega_q", "acf_cq")
-
 
 rule correlation:
     input:
         efg=lambda w: phase_files(w.material, w.phase, w.temperature, "efg", ".h5"),
         code=code("correlation"),
     output:
-        csv=[PHASE + f"/{{temperature}}K/{curve}.csv" for curve in CURVES],
-        json=[PHASE + f"/{{temperature}}K/{curve}.json" for curve in CURVES],
+        csv=[phase_file(f"{{temperature}}K/{curve}.csv") for curve in CURVES],
+        json=[phase_file(f"{{temperature}}K/{curve}.json") for curve in CURVES],
     log:
-        LOGS + "/correlation/{material}-{phase}-{temperature}K.log",
+        log_file("correlation/{material}-{phase}-{temperature}K.log"),
     benchmark:
-        COST + "/correlation/{material}-{phase}-{temperature}K.tsv"
+        cost_file("correlation/{material}-{phase}-{temperature}K.tsv")
     conda:
         ENV
     params:
@@ -30,5 +28,5 @@ rule correlation:
             seed=seed("correlation", "material", "phase", "temperature"),
         ),
     shell:
-        "python {SCRIPTS}/correlation.py --efg {input.efg:q} --settings {params.settings:q}"
+        python("correlation") + " --efg {input.efg:q} --settings {params.settings:q}"
         " --csv {output.csv:q} --json {output.json:q} --log {log:q}"

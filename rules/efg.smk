@@ -6,9 +6,9 @@ rule efg_frames:
     input:
         runs=lambda w: learning_files(w.material, accepted_round(w.material), ".extxyz"),
     output:
-        frames=MATERIAL + "/efg/frames.extxyz",
+        frames=material_file("efg/frames.extxyz"),
     log:
-        LOGS + "/efg_frames/{material}.log",
+        log_file("efg_frames/{material}.log"),
     conda:
         ENV
     params:
@@ -18,22 +18,22 @@ rule efg_frames:
             frames_per_run=CAMPAIGN.get("efg.train_frames_per_run"),
         ),
     shell:
-        "python {SCRIPTS}/last_frames.py --runs {input.runs:q} --settings {params.settings:q}"
+        python("last_frames") + " --runs {input.runs:q} --settings {params.settings:q}"
         " --frames {output.frames:q} --log {log:q}"
 
 
 rule fit_efg:
     input:
-        frames=MATERIAL + "/efg/labelled.extxyz",
+        frames=material_file("efg/labelled.extxyz"),
         dataset=accepted_files("dataset.extxyz"),
         code=code("fit_efg"),
     output:
-        model=MATERIAL + "/efg/model.npz",
-        report=MATERIAL + "/efg/fit.json",
+        model=material_file("efg/model.npz"),
+        report=material_file("efg/fit.json"),
     log:
-        LOGS + "/fit_efg/{material}.log",
+        log_file("fit_efg/{material}.log"),
     benchmark:
-        COST + "/fit_efg/{material}.tsv"
+        cost_file("fit_efg/{material}.tsv")
     conda:
         ENV
     params:
@@ -50,28 +50,30 @@ rule fit_efg:
             seed=seed("efg", "material"),
         ),
     shell:
-        "python {SCRIPTS}/fit_efg.py --frames {input.frames:q} --dataset {input.dataset:q}"
+        python("fit_efg") + " --frames {input.frames:q} --dataset {input.dataset:q}"
         " --settings {params.settings:q} --model {output.model:q} --report {output.report:q}"
         " --log {log:q}"
 
 
 rule predict_efg:
     input:
-        model=MATERIAL + "/efg/model.npz",
-        h5md=RUN + "/segment{segment}.h5md",
+        model=material_file("efg/model.npz"),
+        h5md=run_file("segment{segment}.h5md"),
         code=code("predict_efg"),
     output:
-        efg=RUN + "/efg{segment}.h5",
+        efg=run_file("efg{segment}.h5"),
     log:
-        LOGS
-        + "/predict_efg/{material}-{phase}-{quench}-{temperature}K-{replica}-{segment}.log",
+        log_file(
+            "predict_efg/{material}-{phase}-{quench}-{temperature}K-{replica}-{segment}.log"
+        ),
     benchmark:
-        COST
-        + "/predict_efg/{material}-{phase}-{quench}-{temperature}K-{replica}-{segment}.tsv"
+        cost_file(
+            "predict_efg/{material}-{phase}-{quench}-{temperature}K-{replica}-{segment}.tsv"
+        )
     conda:
         ENV
     params:
         settings=settings(None, "labels.source"),
     shell:
-        "python {SCRIPTS}/predict_efg.py --model {input.model:q} --h5md {input.h5md:q}"
+        python("predict_efg") + " --model {input.model:q} --h5md {input.h5md:q}"
         " --settings {params.settings:q} --efg {output.efg:q} --log {log:q}"

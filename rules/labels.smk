@@ -4,13 +4,13 @@
 
 rule label_batch:
     input:
-        frames=MATERIAL + "/{label_set}/frames.extxyz",
+        frames=material_file("{label_set}/frames.extxyz"),
     output:
-        index=MATERIAL + "/{label_set}/labels{batch}.json",
+        index=material_file("{label_set}/labels{batch}.json"),
     log:
-        LOGS + "/label_batch/{material}/{label_set}-{batch}.log",
+        log_file("label_batch/{material}/{label_set}-{batch}.log"),
     benchmark:
-        COST + "/label_batch/{material}/{label_set}-{batch}.tsv"
+        cost_file("label_batch/{material}/{label_set}-{batch}.tsv")
     conda:
         ENV
     params:
@@ -29,28 +29,29 @@ rule label_batch:
             "materials.{material}.elements",
         ),
         store=CAMPAIGN.config["labels"]["store"],
-        scratch=SCRATCH + "/{material}/{label_set}/labels{batch}",
+        scratch=scratch_folder("{material}/{label_set}/labels{batch}"),
     shell:
-        "python {SCRIPTS}/label_batch.py --frames {input.frames:q} --batch {wildcards.batch}"
+        python("label_batch") + " --frames {input.frames:q} --batch {wildcards.batch}"
         " --settings {params.settings:q} --store {params.store:q} --scratch {params.scratch:q}"
         " --index {output.index:q} --log {log:q}"
 
 
 rule collect_labels:
     input:
-        frames=MATERIAL + "/{label_set}/frames.extxyz",
+        frames=material_file("{label_set}/frames.extxyz"),
         batches=label_batches,
     output:
-        labelled=MATERIAL + "/{label_set}/labelled.extxyz",
-        report=MATERIAL + "/{label_set}/labelled.json",
+        labelled=material_file("{label_set}/labelled.extxyz"),
+        report=material_file("{label_set}/labelled.json"),
     log:
-        LOGS + "/collect_labels/{material}/{label_set}.log",
+        log_file("collect_labels/{material}/{label_set}.log"),
     conda:
         ENV
     params:
         settings=settings("label", "labels.max_failed_share", "labels.source"),
         store=CAMPAIGN.config["labels"]["store"],
     shell:
-        "python {SCRIPTS}/collect_labels.py --frames {input.frames:q} --batches {input.batches:q}"
+        python("collect_labels")
+        + " --frames {input.frames:q} --batches {input.batches:q}"
         " --settings {params.settings:q} --store {params.store:q} --labelled {output.labelled:q}"
         " --report {output.report:q} --log {log:q}"

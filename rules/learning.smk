@@ -11,9 +11,9 @@ rule initial_frames:
             for q in range(CAMPAIGN.config["phases"][p]["quenches"])
         ],
     output:
-        frames=MATERIAL + "/al/0/candidates/frames.extxyz",
+        frames=material_file("al/0/candidates/frames.extxyz"),
     log:
-        LOGS + "/initial_frames/{material}.log",
+        log_file("initial_frames/{material}.log"),
     conda:
         ENV
     params:
@@ -27,21 +27,21 @@ rule initial_frames:
             seed=seed("initial", "material"),
         ),
     shell:
-        "python {SCRIPTS}/initial_frames.py --starts {input.starts:q}"
+        python("initial_frames") + " --starts {input.starts:q}"
         " --settings {params.settings:q} --frames {output.frames:q} --log {log:q}"
 
 
 rule sampling_md:
     input:
         start=start_of,
-        potential=ROUND + "/potential.uf3",
+        potential=round_file("potential.uf3"),
     output:
-        frames=ROUND + "/md/{phase}/{temperature}K/seed{seed}.extxyz",
-        report=ROUND + "/md/{phase}/{temperature}K/seed{seed}.json",
+        frames=round_file("md/{phase}/{temperature}K/seed{seed}.extxyz"),
+        report=round_file("md/{phase}/{temperature}K/seed{seed}.json"),
     log:
-        LOGS + "/sampling_md/{material}-{round}-{phase}-{temperature}K-{seed}.log",
+        log_file("sampling_md/{material}-{round}-{phase}-{temperature}K-{seed}.log"),
     benchmark:
-        COST + "/sampling_md/{material}-{round}-{phase}-{temperature}K-{seed}.tsv"
+        cost_file("sampling_md/{material}-{round}-{phase}-{temperature}K-{seed}.tsv")
     conda:
         ENV
     params:
@@ -59,9 +59,10 @@ rule sampling_md:
             seed=seed("sampling", "material", "round", "phase", "temperature", "seed"),
             trajectory=lambda w: f"al{w.round}-{w.phase}-{w.temperature}K-seed{w.seed}",
         ),
-        scratch=SCRATCH + "/{material}/al{round}/{phase}-{temperature}K-{seed}",
+        scratch=scratch_folder("{material}/al{round}/{phase}-{temperature}K-{seed}"),
     shell:
-        "python {SCRIPTS}/sampling_md.py --start {input.start:q} --potential {input.potential:q}"
+        python("sampling_md")
+        + " --start {input.start:q} --potential {input.potential:q}"
         " --settings {params.settings:q} --scratch {params.scratch:q} --frames {output.frames:q}"
         " --report {output.report:q} --log {log:q}"
 
@@ -70,9 +71,9 @@ rule audit_frames:
     input:
         runs=lambda w: learning_files(w.material, w.round, ".extxyz"),
     output:
-        frames=ROUND + "/audit/frames.extxyz",
+        frames=round_file("audit/frames.extxyz"),
     log:
-        LOGS + "/audit_frames/{material}-{round}.log",
+        log_file("audit_frames/{material}-{round}.log"),
     conda:
         ENV
     params:
@@ -83,7 +84,8 @@ rule audit_frames:
             seed=seed("audit", "material", "round"),
         ),
     shell:
-        "python {SCRIPTS}/audit_frames.py --runs {input.runs:q} --settings {params.settings:q}"
+        python("audit_frames")
+        + " --runs {input.runs:q} --settings {params.settings:q}"
         " --frames {output.frames:q} --log {log:q}"
 
 
@@ -93,12 +95,12 @@ rule select:
         dataset=lambda w: f"{RESULTS}/{w.material}/al/{int(w.round) - 1}/dataset.extxyz",
         audit=lambda w: f"{RESULTS}/{w.material}/al/{int(w.round) - 1}/audit/labelled.extxyz",
     output:
-        frames=ROUND + "/candidates/frames.extxyz",
-        report=ROUND + "/candidates/selection.json",
+        frames=round_file("candidates/frames.extxyz"),
+        report=round_file("candidates/selection.json"),
     log:
-        LOGS + "/select/{material}-{round}.log",
+        log_file("select/{material}-{round}.log"),
     benchmark:
-        COST + "/select/{material}-{round}.tsv"
+        cost_file("select/{material}-{round}.tsv")
     wildcard_constraints:
         round=r"[1-9]\d*",
     conda:
@@ -113,19 +115,9 @@ rule select:
             seed=seed("select", "material", "round"),
         ),
     shell:
-        "python {SCRIPTS}/select_frames.py --runs {input.runs:q} --dataset {input.dataset:q}"
+        python("select_frames") + " --runs {input.runs:q} --dataset {input.dataset:q}"
         " --audit {input.audit:q} --settings {params.settings:q} --frames {output.frames:q}"
         " --report {output.report:q} --log {log:q}"
-
-
-def dataset_inputs(wildcards):
-    """The labels of a round, and everything that the rounds before it were trained on."""
-    material, round_ = f"{RESULTS}/{wildcards.material}", int(wildcards.round)
-    new = [f"{material}/al/{round_}/candidates/labelled.extxyz"]
-    if round_ == 0:
-        return new
-    before = f"{material}/al/{round_ - 1}"
-    return [f"{before}/dataset.extxyz", f"{before}/audit/labelled.extxyz", *new]
 
 
 rule dataset:
@@ -137,34 +129,35 @@ rule dataset:
             else []
         ),
     output:
-        dataset=ROUND + "/dataset.extxyz",
-        withheld=ROUND + "/withheld.extxyz",
+        dataset=round_file("dataset.extxyz"),
+        withheld=round_file("withheld.extxyz"),
     log:
-        LOGS + "/dataset/{material}-{round}.log",
+        log_file("dataset/{material}-{round}.log"),
     conda:
         ENV
     shell:
-        "python {SCRIPTS}/dataset.py --labelled {input.labelled:q} --before {input.withheld:q}"
+        python("dataset")
+        + " --labelled {input.labelled:q} --before {input.withheld:q}"
         " --dataset {output.dataset:q} --withheld {output.withheld:q} --log {log:q}"
 
 
 rule round_errors:
     input:
-        potential=ROUND + "/potential.uf3",
-        constants=ROUND + "/potential.json",
-        dataset=ROUND + "/dataset.extxyz",
-        withheld=ROUND + "/withheld.extxyz",
-        audit=ROUND + "/audit/labelled.extxyz",
+        potential=round_file("potential.uf3"),
+        constants=round_file("potential.json"),
+        dataset=round_file("dataset.extxyz"),
+        withheld=round_file("withheld.extxyz"),
+        audit=round_file("audit/labelled.extxyz"),
     output:
-        errors=ROUND + "/errors.json",
+        errors=round_file("errors.json"),
     log:
-        LOGS + "/round_errors/{material}-{round}.log",
+        log_file("round_errors/{material}-{round}.log"),
     benchmark:
-        COST + "/round_errors/{material}-{round}.tsv"
+        cost_file("round_errors/{material}-{round}.tsv")
     conda:
         ENV
     shell:
-        "python {SCRIPTS}/round_errors.py --potential {input.potential:q}"
+        python("round_errors") + " --potential {input.potential:q}"
         " --constants {input.constants:q} --dataset {input.dataset:q}"
         " --withheld {input.withheld:q} --audit {input.audit:q} --errors {output.errors:q}"
         " --log {log:q}"
@@ -178,9 +171,9 @@ checkpoint round_status:
         ],
         runs=lambda w: learning_files(w.material, w.round, ".json"),
     output:
-        status=ROUND + "/status.json",
+        status=round_file("status.json"),
     log:
-        LOGS + "/round_status/{material}-{round}.log",
+        log_file("round_status/{material}-{round}.log"),
     conda:
         ENV
     params:
@@ -197,5 +190,5 @@ checkpoint round_status:
             seed=seed("status", "material", "round"),
         ),
     shell:
-        "python {SCRIPTS}/round_status.py --errors {input.errors:q} --runs {input.runs:q}"
+        python("round_status") + " --errors {input.errors:q} --runs {input.runs:q}"
         " --settings {params.settings:q} --status {output.status:q} --log {log:q}"

@@ -3,14 +3,14 @@
 
 rule fit_potential:
     input:
-        dataset=ROUND + "/dataset.extxyz",
+        dataset=round_file("dataset.extxyz"),
     output:
-        uf3=ROUND + "/potential.uf3",
-        constants=ROUND + "/potential.json",
+        uf3=round_file("potential.uf3"),
+        constants=round_file("potential.json"),
     log:
-        LOGS + "/fit_potential/{material}-{round}.log",
+        log_file("fit_potential/{material}-{round}.log"),
     benchmark:
-        COST + "/fit_potential/{material}-{round}.tsv"
+        cost_file("fit_potential/{material}-{round}.tsv")
     conda:
         ENV
     params:
@@ -31,13 +31,9 @@ rule fit_potential:
             "materials.{material}.elements",
         ),
     shell:
-        "python {SCRIPTS}/fit_potential.py --dataset {input.dataset:q}"
+        python("fit_potential") + " --dataset {input.dataset:q}"
         " --settings {params.settings:q} --uf3 {output.uf3:q} --constants {output.constants:q}"
         " --log {log:q}"
-
-
-def accepted_files(name):
-    return lambda w: f"{RESULTS}/{w.material}/al/{accepted_round(w.material)}/{name}"
 
 
 checkpoint accept_potential:
@@ -45,10 +41,10 @@ checkpoint accept_potential:
         uf3=accepted_files("potential.uf3"),
         constants=accepted_files("potential.json"),
     output:
-        uf3=MATERIAL + "/potential/potential.uf3",
-        constants=MATERIAL + "/potential/potential.json",
+        uf3=material_file("potential/potential.uf3"),
+        constants=material_file("potential/potential.json"),
     log:
-        LOGS + "/accept_potential/{material}.log",
+        log_file("accept_potential/{material}.log"),
     conda:
         ENV
     shell:
@@ -60,12 +56,12 @@ rule heldout_md:
         start=heldout_start,
         potential=accepted_potential,
     output:
-        frames=MATERIAL + "/heldout/md/{phase}/run{seed}.extxyz",
-        report=MATERIAL + "/heldout/md/{phase}/run{seed}.json",
+        frames=material_file("heldout/md/{phase}/run{seed}.extxyz"),
+        report=material_file("heldout/md/{phase}/run{seed}.json"),
     log:
-        LOGS + "/heldout_md/{material}-{phase}-{seed}.log",
+        log_file("heldout_md/{material}-{phase}-{seed}.log"),
     benchmark:
-        COST + "/heldout_md/{material}-{phase}-{seed}.tsv"
+        cost_file("heldout_md/{material}-{phase}-{seed}.tsv")
     conda:
         ENV
     params:
@@ -86,9 +82,10 @@ rule heldout_md:
             seed=seed("heldout", "material", "phase", "seed"),
             trajectory=lambda w: f"heldout-{w.phase}-run{w.seed}",
         ),
-        scratch=SCRATCH + "/{material}/heldout/{phase}-{seed}",
+        scratch=scratch_folder("{material}/heldout/{phase}-{seed}"),
     shell:
-        "python {SCRIPTS}/sampling_md.py --start {input.start:q} --potential {input.potential:q}"
+        python("sampling_md")
+        + " --start {input.start:q} --potential {input.potential:q}"
         " --settings {params.settings:q} --scratch {params.scratch:q} --frames {output.frames:q}"
         " --report {output.report:q} --log {log:q}"
 
@@ -101,32 +98,32 @@ rule heldout_frames:
             for k in range(CAMPAIGN.config["heldout"]["runs"])
         ],
     output:
-        frames=MATERIAL + "/heldout/frames.extxyz",
+        frames=material_file("heldout/frames.extxyz"),
     log:
-        LOGS + "/heldout_frames/{material}.log",
+        log_file("heldout_frames/{material}.log"),
     conda:
         ENV
     params:
         settings=settings("select", "heldout.frames_per_run"),
     shell:
-        "python {SCRIPTS}/last_frames.py --runs {input.runs:q} --settings {params.settings:q}"
+        python("last_frames") + " --runs {input.runs:q} --settings {params.settings:q}"
         " --frames {output.frames:q} --log {log:q}"
 
 
 rule heldout_errors:
     input:
         potential=accepted_potential,
-        constants=MATERIAL + "/potential/potential.json",
-        model=MATERIAL + "/efg/model.npz",
-        labelled=MATERIAL + "/heldout/labelled.extxyz",
+        constants=material_file("potential/potential.json"),
+        model=material_file("efg/model.npz"),
+        labelled=material_file("heldout/labelled.extxyz"),
         code=code("heldout_errors"),
     output:
-        errors=MATERIAL + "/heldout/errors.json",
-        tensors=MATERIAL + "/heldout/parity.npz",
+        errors=material_file("heldout/errors.json"),
+        tensors=material_file("heldout/parity.npz"),
     log:
-        LOGS + "/heldout_errors/{material}.log",
+        log_file("heldout_errors/{material}.log"),
     benchmark:
-        COST + "/heldout_errors/{material}.tsv"
+        cost_file("heldout_errors/{material}.tsv")
     conda:
         ENV
     params:
@@ -138,7 +135,7 @@ rule heldout_errors:
             seed=seed("heldout", "material"),
         ),
     shell:
-        "python {SCRIPTS}/heldout_errors.py --potential {input.potential:q}"
+        python("heldout_errors") + " --potential {input.potential:q}"
         " --constants {input.constants:q} --model {input.model:q} --labelled {input.labelled:q}"
         " --settings {params.settings:q} --errors {output.errors:q} --tensors {output.tensors:q}"
         " --log {log:q}"

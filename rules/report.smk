@@ -1,26 +1,6 @@
 # One self-contained page, the same claims as JSON, and what every stage cost.
 
 
-def learning_status(wildcards):
-    """Status and errors of every round up to the accepted one."""
-    return [
-        f"{RESULTS}/{m}/al/{r}/{name}.json"
-        for m in CAMPAIGN.config["run"]
-        for r in range(accepted_round(m) + 1)
-        for name in ("status", "errors")
-    ]
-
-
-def structure_reports(wildcards):
-    return [
-        f"{RESULTS}/{m}/phases/{p}/{name}.json"
-        for m, phases in CAMPAIGN.config["run"].items()
-        for p in phases
-        for q in range(CAMPAIGN.config["phases"][p]["quenches"])
-        for name in (f"start{q}", f"quench{q}/structure")
-    ]
-
-
 rule summary:
     input:
         learning=learning_status,
@@ -39,7 +19,7 @@ rule summary:
         summary=f"{RESULTS}/summary.json",
         ledger=f"{RESULTS}/ledger.csv",
     log:
-        LOGS + "/summary.log",
+        log_file("summary.log"),
     conda:
         ENV
     params:
@@ -51,9 +31,10 @@ rule summary:
             "learning.target_force_ratio",
             "learning.target_energy_ev_atom",
         ),
-        results=RESULTS,
+        results=lambda w, output: os.path.dirname(output[0]),
     shell:
-        "python {SCRIPTS}/summary.py --results {params.results:q} --settings {params.settings:q}"
+        python("summary")
+        + " --results {params.results:q} --settings {params.settings:q}"
         " --summary {output.summary:q} --ledger {output.ledger:q} --log {log:q}"
 
 
@@ -79,11 +60,11 @@ rule report_page:
             f"{RESULTS}/report.html", caption="../report/report.rst", category="Report"
         ),
     log:
-        LOGS + "/report.log",
+        log_file("report.log"),
     conda:
         ENV
     params:
-        results=RESULTS,
+        results=lambda w, output: os.path.dirname(output[0]),
     shell:
-        "python {SCRIPTS}/report.py --results {params.results:q} --summary {input.summary:q}"
+        python("report") + " --results {params.results:q} --summary {input.summary:q}"
         " --page {output.page:q} --log {log:q}"

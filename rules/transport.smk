@@ -8,16 +8,16 @@ rule transport_analysis:
         ),
         code=code("transport"),
     output:
-        msd=PHASE + "/{temperature}K/msd.csv",
-        msd_json=PHASE + "/{temperature}K/msd.json",
-        conductivity=PHASE + "/{temperature}K/conductivity.json",
-        collective=PHASE + "/{temperature}K/conductivity.csv",
-        hops=PHASE + "/{temperature}K/hops.json",
-        rdf=PHASE + "/{temperature}K/rdf.csv",
+        msd=phase_file("{temperature}K/msd.csv"),
+        msd_json=phase_file("{temperature}K/msd.json"),
+        conductivity=phase_file("{temperature}K/conductivity.json"),
+        collective=phase_file("{temperature}K/conductivity.csv"),
+        hops=phase_file("{temperature}K/hops.json"),
+        rdf=phase_file("{temperature}K/rdf.csv"),
     log:
-        LOGS + "/transport/{material}-{phase}-{temperature}K.log",
+        log_file("transport/{material}-{phase}-{temperature}K.log"),
     benchmark:
-        COST + "/transport/{material}-{phase}-{temperature}K.tsv"
+        cost_file("transport/{material}-{phase}-{temperature}K.tsv")
     conda:
         ENV
     params:
@@ -33,7 +33,7 @@ rule transport_analysis:
             seed=seed("transport", "material", "phase", "temperature"),
         ),
     shell:
-        "python {SCRIPTS}/transport.py --h5md {input.h5md:q}"
+        python("transport") + " --h5md {input.h5md:q}"
         " --settings {params.settings:q} --msd {output.msd:q} --msd-json {output.msd_json:q}"
         " --conductivity {output.conductivity:q} --collective {output.collective:q}"
         " --hops {output.hops:q} --rdf {output.rdf:q} --log {log:q}"

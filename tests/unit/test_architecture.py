@@ -15,6 +15,7 @@ ORDER = [
     "units",
     "versions",
     "sources",
+    "environment",
     "script",
     "tensors",
     "config",
