@@ -109,7 +109,7 @@ def test_scripts_are_thin(path):
 
 def test_every_rule_has_its_script_and_every_script_a_rule():
     rules = "".join(p.read_text() for p in sorted((ROOT / "rules").glob("*.smk")))
-    called = set(re.findall(r"\{SCRIPTS\}/(\w+)\.py", rules))
+    called = set(re.findall(r'\bpython\("(\w+)"\)', rules))
     followed = set(re.findall(r'code\("(\w+)"\)', rules))
     assert called == {p.stem for p in SCRIPTS}
     assert followed <= called
