@@ -241,6 +241,7 @@ def _check_meaning(config: dict[str, Any], files: Sequence[Path]) -> None:
     for name in config["run"]:
         _check_material(config["materials"][name], files, ("materials", name))
     _check_lengths(config, files)
+    _check_honesty(config, files)
     if not any(config["correlation"]["b0"]):
         _fail(files, ("correlation", "b0"), "has no direction", [0, 0, 0], "give a non-zero vector")
 
@@ -253,9 +254,38 @@ def _check_phase(config: dict[str, Any], files: Sequence[Path], key: Key, phase:
     here = ("phases", phase)
     if entry["kind"] == "glass" and "build" not in entry:
         _fail(files, here, "is a glass without 'build'", entry["kind"], "say how it is quenched")
+    if entry["kind"] != "glass" and entry["quenches"] != 1:
+        fix = "set it to 1 and raise replicas"
+        _fail(files, (*here, "quenches"), "is for a glass", entry["quenches"], fix)
+    if entry["kind"] == "glass":
+        build = entry["build"]
+        if build["target_temperature_k"] >= build["melt_temperature_k"]:
+            got = f"{build['melt_temperature_k']} -> {build['target_temperature_k']} K"
+            _fail(files, (*here, "build"), "would heat", got, "melt hotter than the target")
+        if config["heldout"]["quench"] < max(entry["quenches"], config["learning"]["quenches"]):
+            got = config["heldout"]["quench"]
+            fix = "choose an index that no other run starts from, such as 999"
+            _fail(files, ("heldout", "quench"), "is not held out", got, fix)
     if entry["kind"] == "file" and not Path(entry["structure"]).is_file():
         fix = f"correct phases.{phase}.structure: a path from the folder you run in"
         _fail(files, (*here, "structure"), "does not exist", entry["structure"], fix)
+
+
+def _check_honesty(config: dict[str, Any], files: Sequence[Path]) -> None:
+    """With real labels, a start from the model surface must be asked for, never inherited."""
+    if "model PES" in config["labels"]["source"]:
+        return
+    used = {p for phases in config["run"].values() for p in phases} | set(
+        config["learning"]["phases"]
+    )
+    for phase in sorted(used):
+        key = ("phases", phase, "build", "engine")
+        named = any(_holds(_string_keys(load_yaml(path)), key) for path in files[1:])
+        if config["phases"][phase]["kind"] == "glass" and not named:
+            problem = "would start a glass from the model surface although the labels are real"
+            engine = config["phases"][phase]["build"]["engine"]
+            fix = f"name {_dotted(key)} in the overlay, or read a structure (kind: file)"
+            _fail(files, key, problem, engine, fix)
 
 
 def _check_material(entry: dict[str, Any], files: Sequence[Path], key: Key) -> None:
@@ -301,6 +331,14 @@ def _check_lengths(config: dict[str, Any], files: Sequence[Path]) -> None:
     _check_multiple(
         files, ("md", "segment_ps"), chunk_ps, md["stride_ps"], "md.stride_ps per chunk"
     )
+    steps = (
+        (("learning", "md_ps"), learning["md_ps"], learning, "learning.dt_fs"),
+        (("learning", "stride_ps"), learning["stride_ps"], learning, "learning.dt_fs"),
+        (("heldout", "md_ps"), config["heldout"]["md_ps"], learning, "learning.dt_fs"),
+        (("md", "equilibrate_ps"), md["equilibrate_ps"], md, "md.dt_fs"),
+    )
+    for key, value, section, name in steps:
+        _check_multiple(files, key, value, section["dt_fs"] * 1e-3, name)
     if learning["stride_ps"] * 4 > learning["md_ps"]:
         fix = "set learning.stride_ps to at most a quarter of learning.md_ps"
         _fail(files, ("learning", "stride_ps"), "is too long", learning["stride_ps"], fix)

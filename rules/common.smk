@@ -14,7 +14,7 @@ from hopecho.environment import prepare_jobs
 from hopecho.errors import HopechoError
 from hopecho.forecast import forecast_lines
 from hopecho.sources import source_files
-from hopecho.versions import RESULT_VERSIONS
+from hopecho.versions import RESULT_VERSIONS, surface_identity
 
 prepare_jobs(workflow.basedir)
 
@@ -34,6 +34,9 @@ except HopechoError as error:
     raise WorkflowError(str(error)) from None
 
 RESULTS = CAMPAIGN.config["results"]
+# How programs are started is no part of a result: in no rule's parameters.
+LABEL_COMMAND = shlex.quote(CAMPAIGN.get("labels.command"))
+LAMMPS = shlex.quote(CAMPAIGN.get("md.lammps.command"))
 CURVES = ("acf_powder", "acf_omega_q", "acf_cq")
 
 
@@ -169,17 +172,24 @@ def learning_files(material, round_, suffix):
 
 def start_of(wildcards):
     """The starting structure of a sampling run: seeds and rounds go round the quenches of a glass."""
-    quenches = CAMPAIGN.config["phases"][wildcards.phase]["quenches"]
+    quenches = learning_quenches(wildcards.phase)
     turn = int(wildcards.round) * CAMPAIGN.config["learning"]["seeds"] + int(
         wildcards.seed
     )
     return f"{RESULTS}/{wildcards.material}/phases/{wildcards.phase}/start{turn % quenches}.extxyz"
 
 
+def learning_quenches(phase):
+    """Quenches that the rounds know: of a glass a number of their own, so that more of them for
+    production touch no potential."""
+    is_glass = CAMPAIGN.config["phases"][phase]["kind"] == "glass"
+    return CAMPAIGN.config["learning"]["quenches"] if is_glass else 1
+
+
 def heldout_start(wildcards):
     """Held-out runs of a glass start from a quench that nothing else has seen."""
     entry = CAMPAIGN.config["phases"][wildcards.phase]
-    quench = entry["quenches"] if entry["kind"] == "glass" else 0
+    quench = CAMPAIGN.config["heldout"]["quench"] if entry["kind"] == "glass" else 0
     return (
         f"{RESULTS}/{wildcards.material}/phases/{wildcards.phase}/start{quench}.extxyz"
     )
@@ -258,17 +268,23 @@ def start_settings(wildcards):
         "materials.{material}.elements",
         "materials.{material}.masses_u",
         "materials.{material}.polyanion",
-        "md.lammps.command",
         phase=wildcards.phase,
         quench=int(wildcards.quench),
+        surface=surface_identity() if len(keys) > 3 else None,
         seed=seed("start", "material", "phase", "quench"),
     )(wildcards)
 
 
 def start_file(wildcards):
-    """The file that a phase of kind `file` is read from."""
+    """The file that a phase is read from: its own, or a crystal's that is shipped."""
     entry = CAMPAIGN.config["phases"][wildcards.phase]
-    return [entry["structure"]] if entry["kind"] == "file" else []
+    if entry["kind"] == "file":
+        return [entry["structure"]]
+    return [
+        os.path.relpath(
+            f"{workflow.basedir}/resources/structures/{entry['structure']}.yaml"
+        )
+    ]
 
 
 def dataset_inputs(wildcards):
@@ -295,7 +311,6 @@ def md_settings(**extra):
         "md.dt_fs",
         "md.ensemble",
         "md.damping_ps",
-        "md.lammps.command",
         temperature_k=lambda w: int(w.temperature),
         replica=lambda w: int(w.replica),
         seed=seed(

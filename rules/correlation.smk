@@ -22,7 +22,6 @@ rule correlation:
             "correlation.max_lag_fraction",
             "correlation.stretch",
             "correlation.bootstrap",
-            "correlation.tp_us",
             "materials.{material}.isotope",
             "labels.source",
             seed=seed("correlation", "material", "phase", "temperature"),

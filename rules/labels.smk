@@ -17,21 +17,19 @@ rule label_batch:
         settings=settings(
             "label",
             "labels.code",
-            "labels.command",
             "labels.version",
             "labels.dataset",
-            "labels.efg",
             "labels.per_job",
             "labels.max_force_ev_a",
             "labels.max_stress_ev_a3",
-            "labels.max_failed_share",
             "labels.castep",
-            "materials.{material}.elements",
+            surface=surface_identity(),
         ),
         store=CAMPAIGN.config["labels"]["store"],
         scratch=scratch_folder("{material}/{label_set}/labels{batch}"),
     shell:
-        python("label_batch") + " --frames {input.frames:q} --batch {wildcards.batch}"
+        python("label_batch") + f" --command {LABEL_COMMAND}"
+        " --frames {input.frames:q} --batch {wildcards.batch}"
         " --settings {params.settings:q} --store {params.store:q} --scratch {params.scratch:q}"
         " --index {output.index:q} --log {log:q}"
 

@@ -8,7 +8,7 @@ rule initial_frames:
         starts=lambda w: [
             f"{RESULTS}/{w.material}/phases/{p}/start{q}.extxyz"
             for p in CAMPAIGN.config["learning"]["phases"]
-            for q in range(CAMPAIGN.config["phases"][p]["quenches"])
+            for q in range(learning_quenches(p))
         ],
     output:
         frames=material_file("al/0/candidates/frames.extxyz"),
@@ -53,7 +53,6 @@ rule sampling_md:
             "materials.{material}.elements",
             "materials.{material}.masses_u",
             "materials.{material}.polyanion",
-            "md.lammps.command",
             phase=lambda w: w.phase,
             temperature_k=lambda w: int(w.temperature),
             seed=seed("sampling", "material", "round", "phase", "temperature", "seed"),
@@ -61,8 +60,8 @@ rule sampling_md:
         ),
         scratch=scratch_folder("{material}/al{round}/{phase}-{temperature}K-{seed}"),
     shell:
-        python("sampling_md")
-        + " --start {input.start:q} --potential {input.potential:q}"
+        python("sampling_md") + f" --lammps {LAMMPS}"
+        " --start {input.start:q} --potential {input.potential:q}"
         " --settings {params.settings:q} --scratch {params.scratch:q} --frames {output.frames:q}"
         " --report {output.report:q} --log {log:q}"
 

@@ -73,8 +73,8 @@ rule heldout_md:
             "materials.{material}.elements",
             "materials.{material}.masses_u",
             "materials.{material}.polyanion",
-            "md.lammps.command",
             phase=lambda w: w.phase,
+            must_survive=True,
             # The first half of a run is equilibration; the frames come from the second.
             stride_ps=CAMPAIGN.get("heldout.md_ps")
             / 2
@@ -84,8 +84,8 @@ rule heldout_md:
         ),
         scratch=scratch_folder("{material}/heldout/{phase}-{seed}"),
     shell:
-        python("sampling_md")
-        + " --start {input.start:q} --potential {input.potential:q}"
+        python("sampling_md") + f" --lammps {LAMMPS}"
+        " --start {input.start:q} --potential {input.potential:q}"
         " --settings {params.settings:q} --scratch {params.scratch:q} --frames {output.frames:q}"
         " --report {output.report:q} --log {log:q}"
 

@@ -23,7 +23,8 @@ rule equilibrate:
             "{material}/{phase}/{quench}-{temperature}K-{replica}/equilibrate"
         ),
     shell:
-        python("equilibrate") + " --structure {input.structure:q}"
+        python("equilibrate") + f" --lammps {LAMMPS}"
+        " --structure {input.structure:q}"
         " --potential {input.potential:q} --settings {params.settings:q}"
         " --scratch {params.scratch:q} --restart {output.restart:q} --report {output.report:q}"
         " --log {log:q}"
@@ -53,14 +54,14 @@ rule segment:
             segment_ps=CAMPAIGN.get("md.segment_ps"),
             chunks_per_segment=CAMPAIGN.get("md.chunks_per_segment"),
             stride_ps=CAMPAIGN.get("md.stride_ps"),
-            max_sigma_temperature=CAMPAIGN.get("md.max_sigma_temperature"),
             segment=lambda w: int(w.segment),
         ),
         scratch=scratch_folder(
             "{material}/{phase}/{quench}-{temperature}K-{replica}/segment{segment}"
         ),
     shell:
-        python("segment") + " --structure {input.structure:q}"
+        python("segment") + f" --lammps {LAMMPS}"
+        " --structure {input.structure:q}"
         " --potential {input.potential:q} --start {input.restart:q}"
         " --settings {params.settings:q} --scratch {params.scratch:q} --h5md {output.h5md:q}"
         " --restart {output.restart:q} --report {output.report:q} --log {log:q}"

@@ -17,7 +17,8 @@ rule start_structure:
         settings=start_settings,
         scratch=scratch_folder("{material}/{phase}/start{quench}"),
     shell:
-        python("start_structure") + " --settings {params.settings:q}"
+        python("start_structure") + f" --lammps {LAMMPS}"
+        " --settings {params.settings:q}"
         " --scratch {params.scratch:q} --structure {output.structure:q}"
         " --report {output.report:q} --log {log:q}"
 
@@ -44,13 +45,12 @@ rule structure:
             "md.equilibrate_ps",
             "md.dt_fs",
             "md.damping_ps",
-            "md.lammps.command",
-            temperature_k=lambda w: CAMPAIGN.config["md"]["temperatures_k"][0],
+            temperature_k=CAMPAIGN.get("md.structure_temperature_k"),
             seed=seed("structure", "material", "phase", "quench"),
         ),
         scratch=scratch_folder("{material}/{phase}/structure{quench}"),
     shell:
-        python("structure")
-        + " --start {input.start:q} --potential {input.potential:q}"
+        python("structure") + f" --lammps {LAMMPS}"
+        " --start {input.start:q} --potential {input.potential:q}"
         " --settings {params.settings:q} --scratch {params.scratch:q}"
         " --structure {output.structure:q} --report {output.report:q} --log {log:q}"

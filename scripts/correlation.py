@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> None:
     run_ps = float(sum(len(t.time_ps) for t in tables) * stride_ps)
     for curve, csv, json in zip(curves, args.csv, args.json, strict=True):
         write_csv(csv, pd.DataFrame(curve.columns()), provenance=origin)
-        record = curve_record(curve, tp_us=s["tp_us"], run_ps=run_ps, n_ions=tables[0].efg.shape[1])
+        record = curve_record(curve, run_ps=run_ps, n_ions=tables[0].efg.shape[1])
         write_json(json, record, provenance=origin)
 
 

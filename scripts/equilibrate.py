@@ -9,12 +9,12 @@ from hopecho.script import arguments, run
 
 
 def main(argv: list[str] | None = None) -> None:
-    names = ("structure", "potential", "settings", "scratch", "restart", "report")
+    names = ("structure", "potential", "settings", "lammps", "scratch", "restart", "report")
     args = arguments(argv, __doc__, *names)
     report = equilibrate_run(
         read_frames(args.structure)[0],
         Path(args.potential),
-        args.settings,
+        args.settings | {"command": args.lammps},
         scratch=Path(args.scratch),
         restart=Path(args.restart),
     )

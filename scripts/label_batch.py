@@ -12,15 +12,15 @@ from hopecho.script import arguments, run
 
 
 def main(argv: list[str] | None = None) -> None:
-    args = arguments(argv, __doc__, "frames", "batch", "settings", "store", "scratch", "index")
-    s, batch = args.settings, int(args.batch)
+    names = ("frames", "batch", "command", "settings", "store", "scratch", "index")
+    args = arguments(argv, __doc__, *names)
+    s, batch = args.settings | {"command": args.command}, int(args.batch)
     frames = read_frames(args.frames)[batch * s["per_job"] : (batch + 1) * s["per_job"]]
     result = label_batch(
         frames,
         backend_from_settings(s),
         LabelStore(Path(args.store)),
         Path(args.scratch),
-        efg=s["efg"],
         progress=lambda done, n, key, state: logging.info(
             "%d of %d %s %s", done, n, key[:12], state
         ),

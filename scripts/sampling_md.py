@@ -4,15 +4,22 @@ from pathlib import Path
 
 from hopecho.io.extxyz import read_frames, write_frames
 from hopecho.io.results import write_json
-from hopecho.md.stages import sample
+from hopecho.md.stages import raise_unless_survived, sample
 from hopecho.script import arguments, run
 
 
 def main(argv: list[str] | None = None) -> None:
-    args = arguments(argv, __doc__, "start", "potential", "settings", "scratch", "frames", "report")
-    frames, record = sample(
-        read_frames(args.start)[0], Path(args.potential), args.settings, scratch=Path(args.scratch)
+    args = arguments(
+        argv, __doc__, "start", "potential", "settings", "lammps", "scratch", "frames", "report"
     )
+    frames, record = sample(
+        read_frames(args.start)[0],
+        Path(args.potential),
+        args.settings | {"command": args.lammps},
+        scratch=Path(args.scratch),
+    )
+    if args.settings.get("must_survive"):
+        raise_unless_survived(record)
     write_frames(args.frames, frames)
     write_json(args.report, record)
 

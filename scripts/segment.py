@@ -9,12 +9,22 @@ from hopecho.script import arguments, run
 
 
 def main(argv: list[str] | None = None) -> None:
-    names = ("structure", "potential", "start", "settings", "scratch", "h5md", "restart", "report")
+    names = (
+        "structure",
+        "potential",
+        "start",
+        "settings",
+        "lammps",
+        "scratch",
+        "h5md",
+        "restart",
+        "report",
+    )
     args = arguments(argv, __doc__, *names)
     production_segment(
         read_frames(args.structure)[0],
         Path(args.potential),
-        args.settings,
+        args.settings | {"command": args.lammps},
         start=Path(args.start),
         scratch=Path(args.scratch),
         outputs=SegmentOutputs(Path(args.h5md), Path(args.restart), Path(args.report)),

@@ -10,8 +10,8 @@ from hopecho.script import arguments, run
 
 
 def main(argv: list[str] | None = None) -> None:
-    args = arguments(argv, __doc__, "settings", "scratch", "structure", "report")
-    s = args.settings
+    args = arguments(argv, __doc__, "settings", "lammps", "scratch", "structure", "report")
+    s = args.settings | {"command": args.lammps}
     atoms = make_start(s, scratch=Path(args.scratch))
     write_json(args.report, structure_report(atoms, s))
     atoms.arrays.pop(MELT_DISPLACEMENT, None)

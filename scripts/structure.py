@@ -10,10 +10,13 @@ from hopecho.script import arguments, run
 
 def main(argv: list[str] | None = None) -> None:
     args = arguments(
-        argv, __doc__, "start", "potential", "settings", "scratch", "structure", "report"
+        argv, __doc__, "start", "potential", "settings", "lammps", "scratch", "structure", "report"
     )
     atoms, report = anneal_structure(
-        read_frames(args.start)[0], Path(args.potential), args.settings, scratch=Path(args.scratch)
+        read_frames(args.start)[0],
+        Path(args.potential),
+        args.settings | {"command": args.lammps},
+        scratch=Path(args.scratch),
     )
     write_json(args.report, report)
     write_frames(args.structure, [atoms])

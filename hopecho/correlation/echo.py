@@ -122,14 +122,13 @@ def echo_curves(
     return curves
 
 
-def curve_record(curve: EchoCurve, *, tp_us: float, run_ps: float, n_ions: int) -> dict[str, Any]:
+def curve_record(curve: EchoCurve, *, run_ps: float, n_ions: int) -> dict[str, Any]:
     """Return what a curve's JSON says: its quantities, both forms, and the regime of its tau."""
     return curve.headline.to_dict() | {
         "uncentred": curve.raw.to_dict(),
         "centred": curve.centred.to_dict(),
         "rms_omega_q_khz": curve.rms_omega_q_khz,
         "regime": _regime(curve.headline.tau_sae, curve.rms_omega_q_khz),
-        "pulse_delay_us": tp_us,
         "run_ps": run_ps,
         "n_ions": n_ions,
     }

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import optimize, stats
 
 from hopecho.correlation.bootstrap import IonRows, Spread, spread
-from hopecho.correlation.decay import DecayFit
+from hopecho.correlation.decay import GAMMA_BOUNDS, DecayFit
 from hopecho.units import Quantity
 
 Array = NDArray[np.float64]
@@ -115,6 +115,7 @@ def quantities(
     *,
     lag_ps: Array,
     level: float,
+    effective: bool = False,
 ) -> dict[str, Quantity]:
     """The quantities of a correlation function with this verdict.
 
@@ -132,13 +133,19 @@ def quantities(
         Lags that were fitted.
     level : float
         Confidence of resolved intervals.
+    effective : bool
+        The headline fit is exponential and the decay is not: its b^2 holds the slow part of the
+        decay and is an upper bound of the plateau.
     """
+    upper = float(min(max(drop.long_upper, 0.0), 1.0))
     n = float(summary.spread.n_independent[0])
     if verdict == "resolved":
         return {
             "tau_sae": _logarithmic(summary.spread, 0, level),
             "mean_tau": _logarithmic(summary.spread, 4, level),
-            "plateau_b2": _linear(summary.spread, 2, level, within=(0.0, 1.0)),
+            "plateau_b2": _bound((None, upper), "1", n, "bound")
+            if effective
+            else _linear(summary.spread, 2, level, within=(0.0, 1.0)),
             "stretch_gamma": _gamma(stretched.spread, level),
             "vibrational_amplitude": _vibrational(summary.spread, level),
         }
@@ -146,7 +153,6 @@ def quantities(
         interval = _tau_bound(summary, lag_ps[0])
     else:
         interval, n = (_no_decay_bound(drop, lag_ps), None), drop.n_independent
-    upper = float(min(max(drop.long_upper, 0.0), 1.0))
     tau = _bound(interval, "ns", n, verdict)
     z = stats.norm.ppf(0.5 + 0.5 * level)
     lost = 1.0 - drop.short
@@ -224,8 +230,10 @@ def _linear(s: Spread, column: int, level: float, *, within: tuple[float, float]
 
 
 def _gamma(s: Spread, level: float) -> Quantity:
-    """Stretching exponent of the free fit; not resolved where its error exceeds a quarter."""
-    if s.stderr[1] > 0.25:
+    """Stretching exponent of the free fit; not resolved at a limit or with an error over 1/4."""
+    low, high = GAMMA_BOUNDS
+    at_edge = not low + 1e-3 < float(s.estimate[1]) < high - 1e-3
+    if s.stderr[1] > 0.25 or at_edge:
         return _bound((None, None), "1", float(s.n_independent[1]), "bound")
     return _linear(s, 1, level, within=(0.0, np.inf))
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hopecho.correlation.bootstrap import IonRows, spread, stack_rows
+from hopecho.correlation.bootstrap import IonRows, Spread, spread, stack_rows
 from hopecho.correlation.decay import DecayFit, fit_decay, integral_time_ps
 from hopecho.correlation.plateau import PlateauSums, correct_plateau
 from hopecho.correlation.quantities import (
@@ -181,6 +181,7 @@ def analyse_acf(
     }
     headline = _choose(fits, settings)
     verdict, reason = _verdict(fits[headline], drop, lag_ps, t_run, settings)
+    effective = headline == "exponential" and _is_stretched(fits["stretched"].spread)
     four = quantities(
         verdict,
         fits[headline],
@@ -188,8 +189,15 @@ def analyse_acf(
         drop,
         lag_ps=lag_ps[fitted],
         level=settings.level,
+        effective=effective,
     )
     resolved = verdict == "resolved"
+    if resolved and effective:
+        reason += (
+            f"; one exponential does not describe it (free fit: gamma = "
+            f"{fits['stretched'].fit.gamma[0]:.2f}): tau is an effective time of the lags fitted, "
+            "and b2 is an upper bound"
+        )
     plateau_fit = fits[headline].fit.amplitude[0] * fits[headline].fit.plateau_b2[0]
     integral = integral_time_ps(lag_ps[fitted], curve.estimate[fitted], plateau=float(plateau_fit))
     mean_square, first_last = _plateaus(plateaus, run_ps, fits["exponential"].fit, t_run, resolved)
@@ -254,11 +262,16 @@ def _fit(
     return FitSummary(fit_decay(lag_ps[fitted], mean, gamma=gamma, weights=weights), s)
 
 
+def _is_stretched(free: Spread) -> bool:
+    """Whether gamma of the free fit differs from 1 at 95 %."""
+    return bool(abs(free.estimate[1] - 1.0) > free.quantile(0.5 + 0.5 * BOUND_LEVEL)[1])
+
+
 def _choose(fits: dict[str, FitSummary], settings: AcfSettings) -> str:
     if settings.stretch != "auto":
         return settings.stretch
     s = fits["stretched"].spread
-    differs = abs(s.estimate[1] - 1.0) > s.quantile(0.5 + 0.5 * BOUND_LEVEL)[1]
+    differs = _is_stretched(s)
     usable = fits["stretched"].log_tau_error() <= settings.max_log_error
     return "stretched" if differs and usable else "exponential"
 

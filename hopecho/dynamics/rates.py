@@ -11,13 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from hopecho.dynamics.estimate import BOUND_LEVEL, LEVEL, poisson_interval, poisson_upper
+from hopecho.dynamics.estimate import (
+    BOUND_LEVEL,
+    LEVEL,
+    block_error,
+    poisson_interval,
+    poisson_upper,
+    resolved_quantity,
+)
 from hopecho.dynamics.hops import HopLog
 from hopecho.errors import HopechoError
 from hopecho.units import PS_S, Quantity
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+
+MIN_HOPS = 10
+"""Hops of a replica from which on its rate tells about its scatter."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +63,20 @@ def rate_quantity(count: int, time_ps: float) -> Quantity:
     )
 
 
-def hop_rate(logs: Sequence[HopLog]) -> Quantity:
-    """Hops per ion and time over all replicas, 1/s; see `dispersion`."""
-    return rate_quantity(sum(len(g.ion) for g in logs), sum(g.ion_time_ps for g in logs))
+def hop_rate(logs: Sequence[HopLog], *, quench: Sequence[int] | None = None) -> Quantity:
+    """Hops per ion and time over all replicas, 1/s.
+
+    Hops come in bunches (`dispersion`) and quenches differ: where every replica has enough hops to
+    show it, the error is the scatter of the replicas (or quenches) if that is wider than Poisson's.
+    """
+    poisson = rate_quantity(sum(len(g.ion) for g in logs), sum(g.ion_time_ps for g in logs))
+    if len(logs) < 2 or min(len(g.ion) for g in logs) < MIN_HOPS:
+        return poisson
+    rates = [len(g.ion) / (g.ion_time_ps * PS_S) for g in logs]
+    error = block_error(rates, replica=range(len(logs)), quench=quench)
+    scatter = resolved_quantity(float(np.mean(rates)), error, unit="1/s")
+    wider = (scatter.stderr or 0.0) > (poisson.stderr or 0.0)
+    return scatter if wider else poisson
 
 
 def rates_per_ion(log: HopLog) -> tuple[Array, Array, Array]:

@@ -159,7 +159,7 @@ def transport(
             n_segments=n_segments,
         ),
         hop_logs=logs,
-        hop_rate=hop_rate(logs),
+        hop_rate=hop_rate(logs, quench=quench if len(set(quench)) > 1 else None),
         rdf=rdf(sampled, first.numbers, first.cell),
         largest_drift_angstrom=max(float(np.linalg.norm(d, axis=1).max()) for d in drifts),
     )

@@ -268,10 +268,24 @@ def _label(atoms: Atoms) -> Array:
     return np.asarray(atoms.arrays["efg"], dtype=float).reshape(len(atoms), 3, 3)
 
 
+def _folds(frames: Sequence[Atoms], n_folds: int) -> list[int]:
+    """Fold of each structure: trajectories (info ``trajectory``, else the structure) in turn."""
+    names = [str(atoms.info.get("trajectory", f"structure {i}")) for i, atoms in enumerate(frames)]
+    order = {name: k for k, name in enumerate(dict.fromkeys(names))}
+    if len(order) < n_folds:
+        raise HopechoError(
+            "Too few trajectories for the folds of the EFG model",
+            got=f"{len(order)} trajectories, {n_folds} folds",
+            fix="lower efg.folds, or raise learning.seeds",
+        )
+    return [order[name] % n_folds for name in names]
+
+
 def _accumulate(
     frames: Sequence[Atoms], efgs: Sequence[Array], spec: FeatureSpec, n_folds: int
 ) -> list[_Normal]:
-    """Normal equations by fold; structure i belongs to fold i mod n_folds."""
+    """Normal equations by fold; the structures of one trajectory are in one fold."""
+    fold_of = _folds(frames, n_folds)
     n = spec.n_features
     xx, xy = np.zeros((n_folds, n, n)), np.zeros((n_folds, n))
     yy, rows = np.zeros(n_folds), np.zeros(n_folds, dtype=int)
@@ -287,7 +301,7 @@ def _accumulate(
             continue
         y = isometric_from_matrix(np.asarray(efg)[probes]).reshape(-1)
         x = frame_features(atoms, spec).reshape(len(y), n)
-        fold = i % n_folds
+        fold = fold_of[i]
         xx[fold] += x.T @ x
         xy[fold] += x.T @ y
         yy[fold] += y @ y

@@ -98,7 +98,9 @@ class CastepBackend:
         stand_in = [line for line in banner.splitlines() if _STAND_IN_WORDS in line]
         self.source = "model PES" if stand_in else f"CASTEP {self.version}"
         # The stand-in names the versions of its surface: its labels never pass for real ones.
-        self.settings = settings_hash({"keywords": self._keywords, "stand_in": stand_in})
+        self.settings = settings_hash(
+            {"keywords": self._keywords, "version": self.version, "stand_in": stand_in}
+        )
         self.dataset = dataset
 
     def compute(

@@ -17,6 +17,7 @@ from hopecho.labels.interface import (
     structure_hash,
 )
 from hopecho.labels.quality import Gates, efg_reasons, results_reasons
+from hopecho.versions import surface_identity
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -54,7 +55,8 @@ class DirectBackend:
                 got=f"command {command!r}, settings {dict(settings)!r}",
                 fix="leave command and settings out, or set labels.code: castep",
             )
-        self.version = f"{model_pes.RESULT_VERSION}.{model_efg.RESULT_VERSION}"
+        numbers = f"{model_pes.RESULT_VERSION}.{model_efg.RESULT_VERSION}"
+        self.version = f"{numbers}-{surface_identity()}"
         self.settings = settings_hash({"result_version": self.version})
         self.dataset = dataset
         self._gates = gates

@@ -26,7 +26,7 @@ class GateLimits:
     """Limits of the gates of a segment."""
 
     max_temperature_sigma: float = 6.0
-    """Of the mean temperature, in its standard errors (``md.max_sigma_temperature``)."""
+    """Of the mean temperature, in its standard errors."""
     max_drift: float = 1e-5
     """Of the conserved quantity, eV/atom/ps; 1e-5 heats a solid by 40 K in a nanosecond."""
     min_distance: float = 1.2

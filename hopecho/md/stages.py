@@ -244,6 +244,22 @@ def sample(
     return frames, record | {"trajectory": settings["trajectory"]}
 
 
+def raise_unless_survived(record: Mapping[str, Any]) -> None:
+    """Stop where an accepted potential explodes: its errors on other frames would look good.
+
+    Raises
+    ------
+    HopechoError
+        If the run of the record did not reach its end.
+    """
+    if not record["passed"]:
+        raise HopechoError(
+            f"the accepted potential did not survive the held-out run {record['trajectory']}",
+            got=record["reason"],
+            fix="raise learning.md_ps or learning.seeds, so that such a potential is not accepted",
+        )
+
+
 def equilibrate_run(
     structure: Atoms, potential: Path, settings: Settings, *, scratch: Path, restart: Path
 ) -> dict[str, Any]:
@@ -286,7 +302,7 @@ def production_segment(
         The ``.uf3`` file.
     settings : mapping
         Also ``segment``, ``replica``, ``temperature_k``, ``ensemble``, ``damping_ps``, ``dt_fs``,
-        ``stride_ps``, ``segment_ps``, ``chunks_per_segment``, ``max_sigma_temperature``,
+        ``stride_ps``, ``segment_ps``, ``chunks_per_segment``,
         ``mobile``, ``seed``.
     start : Path
         Restart file of the segment before, or of the equilibration.
@@ -296,7 +312,7 @@ def production_segment(
     Raises
     ------
     HopechoError
-        When MD stops, or a gate of the run fails.
+        When MD stops. A failed gate is written to the summary and named in the report.
     """
     plan = SegmentPlan.from_times(
         index=settings["segment"],
@@ -318,7 +334,6 @@ def production_segment(
         outputs=outputs,
         command=settings["command"],
         gates=GateLimits(
-            max_temperature_sigma=settings["max_sigma_temperature"],
             mobile=settings["mobile"],
             bonds=bonds_of(settings),
         ),

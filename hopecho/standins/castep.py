@@ -34,8 +34,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments in (["--version"], ["-v"]):
         from hopecho.labels import model_efg, model_pes
+        from hopecho.versions import surface_identity
 
-        versions = f"surface {model_pes.RESULT_VERSION}, gradients {model_efg.RESULT_VERSION}"
+        versions = (
+            f"surface {model_pes.RESULT_VERSION}-{surface_identity()}, "
+            f"gradients {model_efg.RESULT_VERSION}"
+        )
         sys.stdout.write(f"CASTEP version: {VERSION}\n{BANNER} ({versions})\n")
         return 0
     if len(arguments) != 1 or arguments[0].startswith("-"):

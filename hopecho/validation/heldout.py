@@ -91,7 +91,7 @@ def _tensors(model: EfgModel, frame: Atoms) -> tuple[Array, Array]:
         raise HopechoError(
             "a held-out frame was labelled without field gradients",
             got=f"frame of {frame.info['trajectory']}",
-            fix="set labels.efg: true; stored labels are completed, not computed again",
+            fix="label them again: stored labels without tensors are completed",
         )
     predicted = predict_frames(model, frame.positions[None], frame.cell.array, frame.numbers)[0]
     probes = probe_ids(model, frame.numbers)
