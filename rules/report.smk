@@ -35,6 +35,7 @@ rule summary:
     shell:
         python("summary")
         + " --results {params.results:q} --settings {params.settings:q}"
+        " --members {input.learning:q} {input.structures:q} {input.segments:q}"
         " --summary {output.summary:q} --ledger {output.ledger:q} --log {log:q}"
 
 

@@ -9,13 +9,14 @@ from hopecho.script import arguments, run
 
 
 def main(argv: list[str] | None = None) -> None:
-    args = arguments(argv, __doc__, "results", "settings", "summary", "ledger")
+    args = arguments(argv, __doc__, "results", "settings", "summary", "ledger", lists=["members"])
     s, results = args.settings, Path(args.results)
     summary = summarise(
         results,
         run=s["run"],
         temperatures_k=s["temperatures_k"],
         source=s["source"],
+        members=set(args.members),
         targets={
             "force_relative": s["target_force_ratio"],
             "rmse_energy": s["target_energy_ev_atom"],

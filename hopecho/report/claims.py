@@ -37,7 +37,7 @@ VERDICTS: Mapping[str, str] = {
 
 
 def banner(view: CampaignView) -> Html:
-    """Say what the labels are, and whether a potential was taken unconverged."""
+    """Say what the labels are, and what of the campaign is not to be trusted."""
     source = view.summary["labels"]
     model = source == MODEL_SOURCE
     said = (
@@ -56,6 +56,14 @@ def banner(view: CampaignView) -> Html:
         warning = (
             f"The potential of {material} was taken unconverged: round {last['round']} missed {n} "
             f"{'criterion' if n == 1 else 'criteria'} of convergence (listed under Gates)."
+        )
+        parts.append(tag("p", warning, css="warning"))
+    segments = [s for own in view.summary["segments"].values() for s in own]
+    failed = sum(not segment["passed"] for segment in segments)
+    if failed:
+        warning = (
+            f"{failed} of {len(segments)} production segments failed a gate (listed under Gates): "
+            "results of their phase and temperature are not to be trusted."
         )
         parts.append(tag("p", warning, css="warning"))
     return tag("div", *parts, css="banner" if model else "banner neutral")

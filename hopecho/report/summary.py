@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ def summarise(
     run: Mapping[str, Sequence[str]],
     temperatures_k: Sequence[int],
     source: str,
+    members: Collection[str] | None = None,
     targets: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """Gather the claims, gates and errors of a finished campaign.
@@ -45,6 +46,9 @@ def summarise(
         Production temperatures, K.
     source : str
         What the labels are.
+    members : collection of str, optional
+        The structure, segment and status files of the campaign as it is configured now; others in
+        the folder are left from other settings and do not count. All when left out.
     targets : mapping, optional
         Limits of the audit errors in the learning loop: ``force_relative``, ``rmse_energy``
         (eV/atom).
@@ -65,11 +69,11 @@ def summarise(
     return {
         "labels": source,
         "claims": claims,
-        "learning": {m: _learning(results / m) for m in run},
+        "learning": {m: _learning(results / m, members) for m in run},
         "heldout": {m: read_json(results / m / "heldout/errors.json")["phases"] for m in run},
         "efg": {m: _without_provenance(results / m / "efg/fit.json") for m in run},
-        "structures": {m: _structures(results / m, phases) for m, phases in run.items()},
-        "segments": {m: _segments(results / m, phases) for m, phases in run.items()},
+        "structures": {m: _structures(results / m, phases, members) for m, phases in run.items()},
+        "segments": {m: _segments(results / m, phases, members) for m, phases in run.items()},
         "quarantine": {m: _quarantine(results / m) for m in run},
         "reference": {m: _reference(m) for m in run},
         "targets": dict(targets or {}),
@@ -99,34 +103,45 @@ def _claims(results: Path, material: str, phase: str, temperature: int) -> Itera
         yield claim
 
 
-def _learning(folder: Path) -> list[dict[str, Any]]:
+def _members(paths: Sequence[Path], members: Collection[str] | None) -> list[Path]:
+    """Keep the files that belong to the campaign."""
+    return [path for path in paths if members is None or str(path) in members]
+
+
+def _learning(folder: Path, members: Collection[str] | None) -> list[dict[str, Any]]:
     """Status of every round up to the accepted one; later ones are left from other settings."""
     paths = sorted(folder.glob("al/*/status.json"), key=lambda p: int(p.parent.name))
     rounds: list[dict[str, Any]] = []
-    for path in paths:
+    for path in _members(paths, members):
         rounds.append(read_json(path))
         if rounds[-1]["accepted"]:
             break
     return rounds
 
 
-def _structures(folder: Path, phases: Sequence[str]) -> dict[str, Any]:
+def _structures(
+    folder: Path, phases: Sequence[str], members: Collection[str] | None
+) -> dict[str, Any]:
     return {
         f"{phase}/{path.parent.name if name == 'quench*/structure' else path.stem}": (
             _without_provenance(path)
         )
         for phase in phases
         for name in ("start*", "quench*/structure")
-        for path in sorted((folder / "phases" / phase).glob(f"{name}.json"))
+        for path in _members(sorted((folder / "phases" / phase).glob(f"{name}.json")), members)
     }
 
 
-def _segments(folder: Path, phases: Sequence[str]) -> list[dict[str, Any]]:
+def _segments(
+    folder: Path, phases: Sequence[str], members: Collection[str] | None
+) -> list[dict[str, Any]]:
     """Gates of every production segment."""
     return [
         read_json(path) | {"phase": phase, "path": str(path)}
         for phase in phases
-        for path in sorted((folder / "phases" / phase).glob("quench*/*K/replica*/segment*.json"))
+        for path in _members(
+            sorted((folder / "phases" / phase).glob("quench*/*K/replica*/segment*.json")), members
+        )
     ]
 
 

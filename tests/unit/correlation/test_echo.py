@@ -135,7 +135,6 @@ def test_the_record_states_frequency_and_regime(result):
     )
     # 5 ps at some tens of kHz: narrowed, and no echo sees it
     assert "narrowed" in records["acf_powder"]["regime"]
-    assert records["acf_powder"]["pulse_delay_us"] == 10.0
     assert set(records["acf_powder"]["uncentred"]) >= {"tau_sae", "fits", "reason"}
 
 
