@@ -1,5 +1,4 @@
 import itertools
-import time
 
 import numpy as np
 import pytest
@@ -269,11 +268,3 @@ def test_errors_name_the_cause(atoms, message):
 def test_divergent_parameters_are_refused():
     with pytest.raises(HopechoError, match="diverge"):
         EfgParams(polarisabilities={"S": 3.0}, damping=0.9)
-
-
-def test_speed_of_128_atoms():
-    atoms = small(triclinic=False) * (4, 2, 2)
-    model_efg(small())
-    start = time.process_time()
-    model_efg(atoms)
-    assert time.process_time() - start < 1.0
