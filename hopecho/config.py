@@ -165,8 +165,11 @@ def _dotted(key: Sequence[Any]) -> str:
 
 def _schema_error(error: jsonschema.ValidationError, files: Sequence[Path]) -> HopechoError:
     key = tuple(str(part) for part in error.absolute_path)
+    wanted: Any = error.validator_value
+    schema: Any = error.schema
+    instance: Any = error.instance
     if error.validator == "additionalProperties" and isinstance(error.instance, dict):
-        known = list(error.schema.get("properties", {}))
+        known = list(schema.get("properties", {}))
         unknown = next(k for k in error.instance if k not in known)
         near = difflib.get_close_matches(unknown, known, n=1, cutoff=0.5)
         full = (*key, unknown)
@@ -178,7 +181,7 @@ def _schema_error(error: jsonschema.ValidationError, files: Sequence[Path]) -> H
             else f"known keys here: {', '.join(known)}",
         )
     if error.validator == "required":
-        missing = next(k for k in error.validator_value if k not in error.instance)
+        missing = next(k for k in wanted if k not in instance)
         return HopechoError(
             f"{_where(key, files)}: key '{_dotted((*key, missing))}' is missing",
             fix="copy it from the embedded config.yaml",

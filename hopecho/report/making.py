@@ -20,13 +20,13 @@ def cost(ledger: pd.DataFrame) -> Html:
     """Return what every stage cost, dearest first."""
     stages = by_rule(ledger)
     rows = [
-        [r.rule, r.jobs, number(r.wall_s), number(r.cpu_s), number(r.max_rss_mb)]
-        for r in stages.itertuples()
+        [r["rule"], r["jobs"], number(r["wall_s"]), number(r["cpu_s"]), number(r["max_rss_mb"])]
+        for r in stages.to_dict("records")
     ]
     total = ["sum", len(ledger), number(ledger["wall_s"].sum()), number(ledger["cpu_s"].sum()), ""]
     head = ["stage", "jobs", "wall time (s)", "CPU time (s)", "largest memory (MB)"]
     note = (
-        "Sums over the jobs that made the present files, as Snakemake measured them; a job that "
+        "Sums over the jobs in this results folder, as Snakemake measured them; a job that "
         "is too short to be measured counts 0, and labels found in the store cost nothing."
     )
     body = table(head, [*rows, total], numbers=range(1, 5))

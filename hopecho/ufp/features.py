@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import PropertyNotImplementedError
 from numba import njit
 
 from hopecho.errors import HopechoError
@@ -58,30 +56,6 @@ class Features:
     forces: np.ndarray
     stress: np.ndarray
     min_distance: np.ndarray
-
-
-def frames_from_atoms(structures: Iterable[Atoms]) -> list[LabelledFrame]:
-    """Return labelled frames from structures that carry an ASE calculator with results.
-
-    Raises
-    ------
-    HopechoError
-        If a structure has no energy or forces.
-    """
-    frames = []
-    for number, atoms in enumerate(structures):
-        name = str(atoms.info.get("name", f"frame {number} ({atoms.symbols})"))
-        if atoms.calc is None:
-            raise HopechoError(f"{name} carries no labels", fix="label it before the fit")
-        try:
-            energy, forces = atoms.get_potential_energy(), atoms.get_forces()
-        except PropertyNotImplementedError as error:
-            raise HopechoError(
-                f"{name} lacks energy or forces", got=str(error), fix="label it before the fit"
-            ) from error
-        stress = atoms.calc.results.get("stress") if all(atoms.pbc) else None
-        frames.append(LabelledFrame(atoms, float(energy), forces, stress, name))
-    return frames
 
 
 def check_frame(frame: LabelledFrame) -> None:

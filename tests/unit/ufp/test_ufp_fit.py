@@ -4,7 +4,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.calculators.singlepoint import SinglePointCalculator
 from scipy.linalg import cho_solve
 
 from hopecho.errors import HopechoError
@@ -12,7 +11,7 @@ from hopecho.ufp.basis import BasisSpec, layout, potential_from, spline_values
 from hopecho.ufp.core import core_edges, core_sizes
 from hopecho.ufp.errors import error_metrics
 from hopecho.ufp.evaluate import evaluate
-from hopecho.ufp.features import LabelledFrame, frames_from_atoms
+from hopecho.ufp.features import LabelledFrame
 from hopecho.ufp.fit import cross_validate, fit_potential, one_body_reference
 from hopecho.ufp.leverage import leverage, load_leverage, save_leverage
 from hopecho.ufp.normal import accumulate, combine, empty_normal, label_weights, weighted_rows
@@ -212,17 +211,3 @@ def test_error_metrics_by_element_and_json(truth, frames):
     assert json.loads(json.dumps(metrics, allow_nan=False)) == metrics
     with pytest.raises(HopechoError, match="no frame"):
         error_metrics(truth, [])
-
-
-def test_frames_come_from_ase_calculators(frames):
-    atoms = frames[0].atoms.copy()
-    with pytest.raises(HopechoError, match="no labels"):
-        frames_from_atoms([atoms])
-    atoms.calc = SinglePointCalculator(
-        atoms, energy=1.0, forces=frames[0].forces, stress=frames[0].stress
-    )
-    (frame,) = frames_from_atoms([atoms])
-    np.testing.assert_array_equal(frame.stress, frames[0].stress)
-    atoms.calc = SinglePointCalculator(atoms, energy=1.0)
-    with pytest.raises(HopechoError, match="lacks energy or forces"):
-        frames_from_atoms([atoms])
