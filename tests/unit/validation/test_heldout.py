@@ -122,5 +122,5 @@ def test_nothing_labelled_is_an_error(potential, model):
 def test_labels_without_tensors_are_an_error(potential, model, frames):
     bare = frames[0].copy()
     del bare.arrays["efg"]
-    with pytest.raises(HopechoError, match=r"without field gradients[\s\S]*labels\.efg: true"):
+    with pytest.raises(HopechoError, match=r"without field gradients[\s\S]*label them again"):
         heldout_errors(potential, model, [bare], isotope="7Li")
