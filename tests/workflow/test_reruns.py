@@ -55,6 +55,26 @@ def test_another_replica_touches_no_potential(copy_of_finished):
     }
 
 
+def test_another_quench_touches_no_potential(copy_of_finished):
+    copy_of_finished.edit("campaigns/quick.yaml", "    quenches: 2", "    quenches: 3")
+    assert copy_of_finished.planned() == {
+        "start_structure": 1,
+        "structure": 1,
+        "equilibrate": 1,
+        "segment": 2,
+        "predict_efg": 2,
+        "correlation": 1,
+        "transport_analysis": 1,
+        **END,
+    }
+
+
+def test_how_programs_are_started_is_no_part_of_a_result(copy_of_finished):
+    copy_of_finished.edit("config.yaml", "command: lmp ", "command: env lmp ")
+    copy_of_finished.edit("config.yaml", "command: hopecho-castep ", "command: env hopecho-castep ")
+    assert copy_of_finished.planned() == {}
+
+
 def test_swapped_values_are_seen(copy_of_finished):
     copy_of_finished.edit("config.yaml", "weight_energy: 0.5", "weight_energy: 1.0")
     copy_of_finished.edit("config.yaml", "weight_force: 1.0", "weight_force: 0.5")
