@@ -41,12 +41,12 @@ rule production:
 
 rule efg:
     input:
-        every_efg(),
+        tensors_only(every_efg()),
 
 
 rule sae:
     input:
-        every_phase("acf_powder.json"),
+        tensors_only(every_phase("acf_powder.json")),
 
 
 rule transport:

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from hopecho.config import PROJECT_ROOT, Campaign, load
 from hopecho.errors import HopechoError
+
+LABEL_ACTIONS: Mapping[str, str] = {
+    "list": "",
+    "show": "the hash of a structure (hopecho labels list)",
+    "verify": "",
+    "export": "a file to export to",
+    "drop": "the hash of a label (hopecho labels list)",
+    "retry": "",
+}
+"""What is done with labels, and the argument that it needs."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -25,11 +35,16 @@ def parser() -> argparse.ArgumentParser:
     known = {
         "check": "validate the configuration and forecast its cost",
         "status": "rounds, nanoseconds done, failures, cost left",
-        "labels": "list, verify, export or drop labels",
+        "labels": "list, show, verify, export, drop or retry labels",
     }
     _, _, labels = (commands.add_parser(n, help=h, parents=[after]) for n, h in known.items())
-    labels.add_argument("action", choices=["list", "verify", "export", "drop"])
-    labels.add_argument("argument", nargs="?", help="file to export to, or hash to drop")
+    labels.add_argument("action", choices=list(LABEL_ACTIONS))
+    labels.add_argument("argument", nargs="?", help="file to export to; hash to show or drop")
+    pseudo = commands.add_parser("pseudo", help="write pseudopotential files of free packages")
+    pseudo.add_argument("kind", choices=["gth", "paw"], help="gth for pw.x, paw for abinit")
+    pseudo.add_argument("elements", nargs="+")
+    pseudo.add_argument("--out", required=True, help="folder for the files")
+    pseudo.add_argument("--source", help="file of GTH data, or folder of PAW setups")
     export = commands.add_parser("export", help="write trajectory segments for OVITO or VMD")
     export.add_argument("segments", nargs="+", help="segment*.h5md, in order")
     export.add_argument("--output", required=True, help="extended XYZ file to write")
@@ -53,6 +68,11 @@ def _run(args: argparse.Namespace) -> None:
 
         print(f"{export_extxyz(args.segments, args.output)} frames -> {args.output}")
         return
+    if args.command == "pseudo":
+        from hopecho.labels.pseudopotentials import write_set
+
+        print("\n".join(write_set(args.kind, args.elements, Path(args.out), source=args.source)))
+        return
     base = Path("config.yaml") if Path("config.yaml").is_file() else PROJECT_ROOT / "config.yaml"
     campaign = Campaign(load(base, *args.configfile, *args.overlays))
     if args.command == "labels":
@@ -70,18 +90,19 @@ def _labels(campaign: Campaign, action: str, argument: str | None) -> None:
     from hopecho.labels.store import LabelStore
 
     store = LabelStore(Path(campaign.get("labels.store")))
-    if action in ("export", "drop") and argument is None:
-        raise HopechoError(
-            f"hopecho labels {action} needs an argument",
-            fix="give a file to export to" if action == "export" else "give the label's hash",
-        )
-    if action == "drop":
-        lines = manage.drop(store, str(argument), results=Path(campaign.get("results")))
-    elif action == "export":
-        lines = manage.export(store, str(argument))
-    else:
-        lines = manage.listing(store) if action == "list" else manage.verify(store)
-    print("\n".join(lines))
+    wanted = LABEL_ACTIONS[action]
+    if wanted and argument is None:
+        raise HopechoError(f"hopecho labels {action} needs an argument", fix=f"give {wanted}")
+    results = Path(campaign.get("results"))
+    actions: Mapping[str, Callable[[], Iterator[str]]] = {
+        "list": lambda: manage.listing(store),
+        "show": lambda: manage.show(store, str(argument)),
+        "verify": lambda: manage.verify(store),
+        "export": lambda: manage.export(store, str(argument)),
+        "drop": lambda: manage.drop(store, str(argument), results=results),
+        "retry": lambda: manage.retry(store, results=results),
+    }
+    print("\n".join(actions[action]()))
 
 
 if __name__ == "__main__":

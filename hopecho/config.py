@@ -241,6 +241,7 @@ def _check_meaning(config: dict[str, Any], files: Sequence[Path]) -> None:
             _check_phase(config, files, ("run", material), phase)
     for phase in config["learning"]["phases"]:
         _check_phase(config, files, ("learning", "phases"), phase)
+    _check_initial(config, files)
     for name in config["run"]:
         _check_material(config["materials"][name], files, ("materials", name))
     _check_lengths(config, files)
@@ -272,6 +273,25 @@ def _check_phase(config: dict[str, Any], files: Sequence[Path], key: Key, phase:
     if entry["kind"] == "file" and not Path(entry["structure"]).is_file():
         fix = f"correct phases.{phase}.structure: a path from the folder you run in"
         _fail(files, (*here, "structure"), "does not exist", entry["structure"], fix)
+
+
+def _check_initial(config: dict[str, Any], files: Sequence[Path]) -> None:
+    """Round 0 needs frames of every phase: generated ones, or data sets that exist."""
+    learning, key = config["learning"], ("learning", "initial_files")
+    for phase, paths in learning["initial_files"].items():
+        if phase not in learning["phases"]:
+            fix = _nearest(phase, learning["phases"])
+            _fail(files, key, f"names '{phase}', which is not in learning.phases", phase, fix)
+        for path in paths:
+            if not Path(path).is_file():
+                fix = "give a path from the folder you run in"
+                _fail(files, (*key, phase), "names a file that does not exist", path, fix)
+    few = learning["initial_per_phase"]
+    for phase in learning["phases"]:
+        if few < 2 and not learning["initial_files"].get(phase):
+            fix = f"raise it, or give learning.initial_files.{phase}"
+            problem = f"leaves {phase} without frames in round 0"
+            _fail(files, ("learning", "initial_per_phase"), problem, few, fix)
 
 
 def _check_honesty(config: dict[str, Any], files: Sequence[Path]) -> None:

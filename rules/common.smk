@@ -13,6 +13,7 @@ from hopecho.config import Campaign, validate
 from hopecho.environment import prepare_jobs
 from hopecho.errors import HopechoError
 from hopecho.forecast import forecast_lines
+from hopecho.io.extxyz import count_frames
 from hopecho.sources import source_files
 from hopecho.versions import RESULT_VERSIONS, surface_identity
 
@@ -36,8 +37,19 @@ except HopechoError as error:
 RESULTS = CAMPAIGN.config["results"]
 # How programs are started is no part of a result: in no rule's parameters.
 LABEL_COMMAND = shlex.quote(CAMPAIGN.get("labels.command"))
+EFG_COMMAND = shlex.quote(CAMPAIGN.get("labels.efg_command"))
 LAMMPS = shlex.quote(CAMPAIGN.get("md.lammps.command"))
-CURVES = ("acf_powder", "acf_omega_q", "acf_cq")
+# The settings of the code in use; the model surface has none.
+INITIAL_FILES = [
+    path for paths in CAMPAIGN.get("learning.initial_files").values() for path in paths
+]
+LABEL_BLOCK = [
+    f"labels.{name}"
+    for name in CAMPAIGN.config["labels"]
+    if name == CAMPAIGN.get("labels.code")
+]
+EFG = CAMPAIGN.get("labels.efg")
+CURVES = ("acf_powder", "acf_omega_q", "acf_cq") if EFG else ()
 
 
 wildcard_constraints:
@@ -144,6 +156,20 @@ def every_segment(suffix):
     return _every(lambda m, p, t: phase_files(m, p, t, "segment", suffix))
 
 
+def tensors_only(paths):
+    """Paths of a target that needs field gradients, or why there are none."""
+
+    def wanted(wildcards):
+        if not EFG:
+            raise WorkflowError(
+                "labels.efg is false: this campaign has no field gradients and no echo"
+                "\nset labels.efg: true, with a code that gives them"
+            )
+        return paths
+
+    return wanted
+
+
 def every_efg():
     return _every(lambda m, p, t: phase_files(m, p, t, "efg", ".h5"))
 
@@ -206,7 +232,8 @@ def label_set_size(label_set):
     if label_set.endswith("audit"):
         return n_phases * learning["audit_per_phase"]
     if label_set == "al/0/candidates":
-        return n_phases * learning["initial_per_phase"]
+        brought = sum(count_frames(path) for path in INITIAL_FILES)
+        return n_phases * learning["initial_per_phase"] + brought
     return learning["select_per_round"]
 
 

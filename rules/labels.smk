@@ -11,24 +11,36 @@ rule label_batch:
         log_file("label_batch/{material}/{label_set}-{batch}.log"),
     benchmark:
         cost_file("label_batch/{material}/{label_set}-{batch}.tsv")
+    # What a killed job left undone is tried again at once; finished labels are in the store.
+    retries: CAMPAIGN.get("labels.max_transient_failures") - 1
     conda:
         ENV
+    threads: CAMPAIGN.get("labels.resources.cpus")
+    resources:
+        mem_mb=CAMPAIGN.get("labels.resources.mem_mb"),
+        runtime=CAMPAIGN.get("labels.resources.runtime_min"),
     params:
         settings=settings(
             "label",
             "labels.code",
             "labels.version",
             "labels.dataset",
+            "labels.efg",
             "labels.per_job",
+            "labels.retries",
+            "labels.max_wall_min",
+            "labels.max_transient_failures",
             "labels.max_force_ev_a",
             "labels.max_stress_ev_a3",
-            "labels.castep",
+            "labels.imported",
+            *LABEL_BLOCK,
             surface=surface_identity(),
         ),
         store=CAMPAIGN.config["labels"]["store"],
         scratch=scratch_folder("{material}/{label_set}/labels{batch}"),
     shell:
-        python("label_batch") + f" --command {LABEL_COMMAND}"
+        python("label_batch")
+        + f" --command {LABEL_COMMAND} --efg-command {EFG_COMMAND}"
         " --frames {input.frames:q} --batch {wildcards.batch}"
         " --settings {params.settings:q} --store {params.store:q} --scratch {params.scratch:q}"
         " --index {output.index:q} --log {log:q}"

@@ -10,6 +10,7 @@ rule initial_frames:
             for p in CAMPAIGN.config["learning"]["phases"]
             for q in range(learning_quenches(p))
         ],
+        datasets=INITIAL_FILES,
     output:
         frames=material_file("al/0/candidates/frames.extxyz"),
     log:
@@ -20,10 +21,12 @@ rule initial_frames:
         settings=settings(
             "select",
             "learning.phases",
+            "learning.initial_files",
             "learning.initial_per_phase",
             "learning.rattle_angstrom",
             "learning.strain",
             "learning.heldout_every",
+            "labels.imported",
             seed=seed("initial", "material"),
         ),
     shell:

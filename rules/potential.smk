@@ -114,7 +114,7 @@ rule heldout_errors:
     input:
         potential=accepted_potential,
         constants=material_file("potential/potential.json"),
-        model=material_file("efg/model.npz"),
+        model=material_file("efg/model.npz") if EFG else [],
         labelled=material_file("heldout/labelled.extxyz"),
         code=code("heldout_errors"),
     output:

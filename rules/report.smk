@@ -6,7 +6,7 @@ rule summary:
         learning=learning_status,
         structures=structure_reports,
         heldout=[f"{RESULTS}/{m}/heldout/errors.json" for m in CAMPAIGN.config["run"]],
-        efg=[f"{RESULTS}/{m}/efg/fit.json" for m in CAMPAIGN.config["run"]],
+        efg=[f"{RESULTS}/{m}/efg/fit.json" for m in CAMPAIGN.config["run"] if EFG],
         segments=every_segment(".json"),
         acf=[path for c in CURVES for path in every_phase(f"{c}.json")],
         transport=[
@@ -27,14 +27,17 @@ rule summary:
             None,
             "run",
             "labels.source",
+            "labels.efg",
             "md.temperatures_k",
             "learning.target_force_ratio",
             "learning.target_energy_ev_atom",
         ),
         results=lambda w, output: os.path.dirname(output[0]),
+        store=CAMPAIGN.config["labels"]["store"],
     shell:
         python("summary")
         + " --results {params.results:q} --settings {params.settings:q}"
+        " --store {params.store:q}"
         " --members {input.learning:q} {input.structures:q} {input.segments:q}"
         " --summary {output.summary:q} --ledger {output.ledger:q} --log {log:q}"
 

@@ -4,6 +4,7 @@ from hopecho.efg.model import EfgSettings, fit_efg_model, save_model
 from hopecho.efg.radial import RadialBasis
 from hopecho.io.extxyz import read_frames
 from hopecho.io.results import provenance, write_json
+from hopecho.labels.campaign import require_one_set
 from hopecho.script import arguments, run
 
 
@@ -11,6 +12,7 @@ def main(argv: list[str] | None = None) -> None:
     args = arguments(argv, __doc__, "frames", "dataset", "settings", "model", "report")
     s = args.settings
     frames = read_frames(args.frames) + read_frames(args.dataset)
+    require_one_set(frames)
     basis = RadialBasis(
         cutoff=s["cutoff_angstrom"],
         n_radial=s["n_radial"],

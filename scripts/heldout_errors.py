@@ -9,16 +9,16 @@ from hopecho.validation.heldout import heldout_errors
 
 
 def main(argv: list[str] | None = None) -> None:
-    names = ("potential", "constants", "model", "labelled", "settings", "errors", "tensors")
-    args = arguments(argv, __doc__, *names)
+    names = ("potential", "constants", "labelled", "settings", "errors", "tensors")
+    args = arguments(argv, __doc__, *names, lists=["model"])
     result = heldout_errors(
         read_uf3(args.potential, sidecar=args.constants),
-        load_model(args.model),
+        load_model(args.model[0]) if args.model else None,
         read_frames(args.labelled),
         isotope=args.settings["isotope"],
     )
     origin = provenance(
-        [args.potential, args.model, args.labelled], label_source=args.settings["source"]
+        [args.potential, *args.model, args.labelled], label_source=args.settings["source"]
     )
     write_json(args.errors, {"phases": result.phases}, provenance=origin)
     write_arrays(args.tensors, result.parity)

@@ -1,9 +1,9 @@
-"""Frames of round 0: rattled and strained copies of the starting structures."""
+"""Frames of round 0: rattled and strained starting structures, and data sets that exist."""
 
 import numpy as np
 
 from hopecho.io.extxyz import read_frames, write_frames
-from hopecho.learning.frames import initial_frames
+from hopecho.learning.frames import imported_frames, initial_frames
 from hopecho.script import arguments, run
 
 
@@ -19,7 +19,10 @@ def main(argv: list[str] | None = None) -> None:
         heldout_every=s["heldout_every"],
         rng=np.random.default_rng(s["seed"]),
     )
-    write_frames(args.frames, frames)
+    brought = imported_frames(
+        s["initial_files"], n_check=s["imported"]["check"], heldout_every=s["heldout_every"]
+    )
+    write_frames(args.frames, frames + brought)
 
 
 if __name__ == "__main__":

@@ -3,19 +3,23 @@
 from pathlib import Path
 
 from hopecho.io.results import provenance, write_csv, write_json
+from hopecho.labels.store import LabelStore
 from hopecho.report.ledger import ledger
 from hopecho.report.summary import summarise
 from hopecho.script import arguments, run
 
 
 def main(argv: list[str] | None = None) -> None:
-    args = arguments(argv, __doc__, "results", "settings", "summary", "ledger", lists=["members"])
+    names = ("results", "settings", "store", "summary", "ledger")
+    args = arguments(argv, __doc__, *names, lists=["members"])
     s, results = args.settings, Path(args.results)
     summary = summarise(
         results,
         run=s["run"],
         temperatures_k=s["temperatures_k"],
         source=s["source"],
+        store=LabelStore(Path(args.store)),
+        efg=s["efg"],
         members=set(args.members),
         targets={
             "force_relative": s["target_force_ratio"],
@@ -25,7 +29,11 @@ def main(argv: list[str] | None = None) -> None:
     paths = sorted({claim["path"] for claim in summary["claims"]})
     origin = provenance(paths, label_source=s["source"])
     write_json(args.summary, summary, provenance=origin)
-    write_csv(args.ledger, ledger(results), provenance=provenance([], label_source=s["source"]))
+    write_csv(
+        args.ledger,
+        ledger(results, LabelStore(Path(args.store))),
+        provenance=provenance([], label_source=s["source"]),
+    )
 
 
 if __name__ == "__main__":

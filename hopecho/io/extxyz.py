@@ -80,6 +80,24 @@ def read_frames(path: Path | str, *, allow_empty: bool = False) -> list[Atoms]:
     return frames
 
 
+def count_frames(path: Path | str) -> int:
+    """Count the frames of a file without reading their atoms.
+
+    Raises
+    ------
+    HopechoError
+        The file is missing, empty or truncated.
+    """
+    try:
+        return _count_frames(Path(path).read_text(encoding="utf-8").splitlines())
+    except (OSError, ValueError) as error:
+        raise HopechoError(
+            f"Cannot read structures from {path}",
+            got=f"{type(error).__name__}: {error}",
+            fix="the file must be complete extended XYZ",
+        ) from error
+
+
 def _count_frames(lines: list[str]) -> int:
     """Frames by their counts of atoms; ValueError for an empty or truncated file."""
     while lines and not lines[-1].strip():

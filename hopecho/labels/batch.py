@@ -5,22 +5,36 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from hopecho.errors import HopechoError
 from hopecho.io import extxyz
-from hopecho.labels.interface import Backend, Label, LabelFailure, label_key, structure_hash
-from hopecho.labels.quality import is_transient
-from hopecho.labels.store import LabelStore
+from hopecho.labels.imported import Differences, check_imported, take_imported
+from hopecho.labels.interface import (
+    Backend,
+    Label,
+    LabelFailure,
+    label_key,
+    label_set,
+    settings_hash,
+    structure_hash,
+)
+from hopecho.labels.quality import RETRYABLE, Limits, is_transient, limit_reasons
+from hopecho.labels.store import LIMITS, LabelStore
 
 if TYPE_CHECKING:
     from ase import Atoms
 
 LABELLED = "labelled"
 MISSING = "missing"
+QUARANTINED = "quarantined"
+LABEL_SET = "label_set"
+"""Info key of a labelled frame: frames of different sets are never fitted together."""
 Progress = Callable[[int, int, str, str], None]
 
 
@@ -34,14 +48,23 @@ class BatchResult:
     """Sorted pairs (key, state): ``labelled``, ``quarantined:<reason>`` or ``missing``."""
     source: str
     """Words for tables and banners: ``model PES`` or the code and its version."""
+    label_set: str
+    """Name of the set in which these labels may be fitted together."""
     computed: int
     """Labels computed now; the others were in the store."""
     problems: tuple[tuple[str, str], ...] = ()
     """Pairs (key, what went wrong now), for the log; quarantine records hold the details."""
+    checks: tuple[Mapping[str, Any], ...] = ()
+    """Imported labels against this code's own; see `hopecho.labels.imported.compare`."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form: the same for the same states, whoever computed them."""
-        return {"source": self.source, "labels": [list(pair) for pair in self.states]}
+        return {
+            "source": self.source,
+            "label_set": self.label_set,
+            "labels": [list(pair) for pair in self.states],
+            "checks": [dict(check) for check in self.checks],
+        }
 
     def count(self, state: str) -> int:
         """Return how many structures are in a state (``quarantined`` counts every reason)."""
@@ -53,13 +76,27 @@ def backend_key(atoms: Atoms, backend: Backend) -> str:
     return label_key(structure_hash(atoms), backend.code, backend.settings, backend.dataset)
 
 
+@dataclass(frozen=True)
+class Rules:
+    """What a campaign asks of its labels, beyond what the code checks itself."""
+
+    efg: bool = True
+    """Whether field gradients are wanted; a stored label without them is completed."""
+    limits: Limits = field(default_factory=Limits)
+    """Judged on the stored label: another limit computes nothing again."""
+    max_failures: int = 3
+    """Transient failures of a structure after which it is set aside."""
+    differences: Differences = field(default_factory=Differences)
+    """Allowed between an imported label and the code's own."""
+
+
 def label_batch(
     frames: Sequence[Atoms],
     backend: Backend,
     store: LabelStore,
     scratch: Path,
     *,
-    efg: bool = True,
+    rules: Rules | None = None,
     progress: Progress | None = None,
 ) -> BatchResult:
     """Label the structures that the store does not know yet.
@@ -67,23 +104,31 @@ def label_batch(
     Parameters
     ----------
     frames : sequence of ase.Atoms
-        Structures; the same one twice is labelled once.
+        Structures; the same one twice is labelled once. Frames that bring a label of their own
+        (`hopecho.labels.imported`) are not computed, unless they are marked to be checked.
     backend : Backend
         Code that labels.
     store : LabelStore
         Where labels and quarantine records go.
     scratch : Path
         Folder for the files of the runs; those of a transient failure stay in ``scratch/<key>``.
-    efg : bool
-        Whether field gradients are wanted; a stored label without them is completed.
+    rules : Rules, optional
+        What the campaign asks of its labels.
     progress : callable, optional
         Called as ``progress(done, total, key, state)`` after every structure.
 
     Returns
     -------
     BatchResult
-        Scientific failures are quarantined, transient ones stay missing; neither stops the rest.
+        Failed structures are quarantined; after a transient failure a structure stays ``missing``
+        until it has failed `Rules.max_failures` times. None stops the rest.
+
+    Raises
+    ------
+    HopechoError
+        Imported labels are not those of this code and settings.
     """
+    rules = rules or Rules()
     keys = tuple(backend_key(atoms, backend) for atoms in frames)
     unique = dict(zip(keys, frames))
     states: dict[str, str] = {}
@@ -91,47 +136,86 @@ def label_batch(
     problems: list[tuple[str, str]] = []
     scratch.mkdir(parents=True, exist_ok=True)
     for done, (key, atoms) in enumerate(unique.items(), start=1):
-        state = _known_state(store, key, efg)
+        take_imported(atoms, backend, store, key)
+        state = _known_state(store, key, backend, rules)
         if state is None:
-            state, problem = _compute(atoms, key, backend, store, scratch, efg)
+            state, problem = _compute(atoms, key, backend, store, scratch, rules)
             computed += state == LABELLED
             problems += [(key, problem)] if problem else []
-        states[key] = state
+        states[key] = _within_limits(store, key, rules) if state == LABELLED else state
         if progress is not None:
-            progress(done, len(unique), key, state)
+            progress(done, len(unique), key, states[key])
     return BatchResult(
-        keys, tuple(sorted(states.items())), backend.source, computed, tuple(problems)
+        keys=keys,
+        states=tuple(sorted(states.items())),
+        source=backend.source,
+        label_set=label_set(backend.code, backend.settings, backend.dataset),
+        computed=computed,
+        problems=tuple(problems),
+        checks=tuple(check_imported(unique, store, rules.differences)),
     )
 
 
-def _known_state(store: LabelStore, key: str, efg: bool) -> str | None:
+def _known_state(store: LabelStore, key: str, backend: Backend, rules: Rules) -> str | None:
     """State of a key that needs no computation, or None."""
     label = store.get(key)
-    if label is not None and (label.efg is not None or not efg):
+    if label is not None and (label.efg is not None or not rules.efg):
         return LABELLED
     record = store.quarantined(key)
-    if record is not None and (record.part == "energy" or efg):
-        return f"quarantined:{record.reasons[0]}"
-    return None
+    if record is None or record.part == LIMITS or (record.part == "efg" and not rules.efg):
+        return None
+    if record.transient:
+        final = record.failures >= rules.max_failures
+    else:
+        untried = {settings_hash(changes) for changes in backend.attempts} - record.tried
+        final = not (untried and RETRYABLE.intersection(record.reasons))
+    return f"{QUARANTINED}:{record.reasons[0]}" if final else None
+
+
+def _within_limits(store: LabelStore, key: str, rules: Rules) -> str:
+    """Judge a stored label by the campaign's limits; the record says what was found."""
+    label = store.get(key)
+    record = store.quarantined(key)
+    if label is None:
+        return MISSING
+    reasons = limit_reasons(label.forces, label.stress, rules.limits)
+    if not reasons:
+        if record is not None and record.part == LIMITS:
+            store.release(key)
+        return LABELLED
+    if record is None or record.part == LIMITS:
+        force = np.linalg.norm(label.forces, axis=1).max(initial=0.0)
+        stress = 0.0 if label.stress is None else np.abs(label.stress).max()
+        found = f"largest force {force:.4g} eV/A, largest stress {stress:.4g} eV/A^3"
+        log = f"{found}; limits {rules.limits.max_force_ev_a:g}, {rules.limits.max_stress_ev_a3:g}"
+        store.quarantine(key, store.atoms(key), part=LIMITS, reasons=reasons, log=log)
+    return f"{QUARANTINED}:{reasons[0]}"
 
 
 def _compute(
-    atoms: Atoms, key: str, backend: Backend, store: LabelStore, scratch: Path, efg: bool
+    atoms: Atoms, key: str, backend: Backend, store: LabelStore, scratch: Path, rules: Rules
 ) -> tuple[str, str]:
     """Label one structure; return its state and what went wrong."""
+    record = store.quarantined(key)
+    tried = record.tried if record is not None else frozenset()
     try:
         # A folder of its own: another process may be labelling the same structure.
         with tempfile.TemporaryDirectory(prefix=f"{key[:16]}.", dir=scratch) as directory:
             try:
-                label = backend.compute(atoms, Path(directory), efg=efg, base=store.get(key))
+                label = backend.compute(
+                    atoms, Path(directory), efg=rules.efg, base=store.get(key), tried=tried
+                )
             except LabelFailure as failure:
                 if failure.transient:
                     _keep(Path(directory), scratch / key)
-                return _failed(failure, atoms, key, store), str(failure)
+                return _failed(failure, atoms, key, store, rules), str(failure)
             store.put(label, atoms)
     except OSError as error:
         # A full disk or a lost file system says nothing about the structure.
-        return MISSING, f"{type(error).__name__}: {error}"
+        failure = LabelFailure(["io_error"], log=f"{type(error).__name__}: {error}")
+        with contextlib.suppress(OSError):
+            return _failed(failure, atoms, key, store, rules), failure.log
+        return MISSING, failure.log
     shutil.rmtree(scratch / key, ignore_errors=True)
     return LABELLED, ""
 
@@ -143,15 +227,23 @@ def _keep(directory: Path, target: Path) -> None:
         shutil.copytree(directory, target)
 
 
-def _failed(failure: LabelFailure, atoms: Atoms, key: str, store: LabelStore) -> str:
+def _failed(failure: LabelFailure, atoms: Atoms, key: str, store: LabelStore, rules: Rules) -> str:
+    """Record a failure; return the state of its structure."""
     if failure.partial is not None:
         store.put(failure.partial, atoms)
-    if failure.transient:
-        return MISSING
     # The scientific reason comes first: it is the one that decides.
     reasons = sorted(failure.reasons, key=lambda reason: is_transient([reason]))
-    store.quarantine(key, atoms, part=failure.part, reasons=reasons, log=failure.log)
-    return f"quarantined:{reasons[0]}"
+    record = store.quarantine(
+        key,
+        atoms,
+        part=failure.part,
+        reasons=reasons,
+        log=failure.log,
+        attempts=failure.attempts,
+    )
+    if record.transient and record.failures < rules.max_failures:
+        return MISSING
+    return f"{QUARANTINED}:{reasons[0]}"
 
 
 def read_labels(keys: Sequence[str], store: LabelStore) -> list[Atoms]:
@@ -179,9 +271,13 @@ def labelled_atoms(atoms: Atoms, label: Label) -> Atoms:
     """Copy of a structure with its label: eV, eV/A, eV/A^3 and a.u. under the REF keys."""
     atoms = atoms.copy()
     atoms.info[extxyz.ENERGY] = label.energy
-    atoms.info[extxyz.STRESS] = label.stress.copy()
+    if label.stress is not None:
+        atoms.info[extxyz.STRESS] = label.stress.copy()
     atoms.info["hash"] = label.key
     atoms.info["source"] = label.source
+    atoms.info[LABEL_SET] = label.label_set
+    if label.imported:
+        atoms.info["imported"] = label.imported
     atoms.arrays[extxyz.FORCES] = label.forces.copy()
     if label.efg is not None:
         atoms.arrays[extxyz.EFG] = label.efg.copy()

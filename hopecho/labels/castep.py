@@ -7,35 +7,20 @@ read by ASE's readers, checked, and put back into the order and onto the positio
 from __future__ import annotations
 
 import functools
-import os
-import shlex
+import re
 import shutil
 import subprocess
-import sys
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import hopecho
 from hopecho.errors import HopechoError
 from hopecho.io.magres import read_magres
-from hopecho.labels.interface import (
-    Label,
-    LabelFailure,
-    cpu_seconds,
-    settings_hash,
-    structure_hash,
-)
-from hopecho.labels.quality import (
-    Gates,
-    castep_reasons,
-    castep_version,
-    efg_reasons,
-    match_atoms,
-    results_reasons,
-)
+from hopecho.labels.base import BaseBackend, Results
+from hopecho.labels.interface import LabelFailure
+from hopecho.labels.program import Program, excerpt
+from hopecho.labels.quality import match_atoms
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -46,7 +31,6 @@ if TYPE_CHECKING:
 STAND_IN = "hopecho-castep"
 _SEED = "label"
 _STAND_IN_WORDS = "model surface stand-in"
-_LOG_LINES = 40
 _ENERGIES = (
     "free_energy_with_dispersion_correlation",
     "energy_with_dispersion_correlation",
@@ -56,9 +40,22 @@ _RUNS: Mapping[str, Mapping[str, str]] = {
     "energy": {"task": "SinglePoint", "calculate_stress": "TRUE"},
     "efg": {"task": "magres", "magres_task": "EFG"},
 }
+_VERSION = re.compile(r"CASTEP version:?\s+([0-9][0-9.]*)")
+_CHARGE = re.compile(r"net\s+charge\s+of\s+system\s*:\s*(\S+)", re.IGNORECASE)
+_SIGNS: Mapping[str, re.Pattern[str]] = {
+    "scf_unconverged": re.compile(
+        r"has not reached the groundstate|SCF (?:cycle )?(?:did|has) not converged", re.IGNORECASE
+    ),
+    "kpoint_warning": re.compile(r"^.*warning.*k-?\s?point.*$", re.IGNORECASE | re.MULTILINE),
+    "geometry_warning": re.compile(
+        r"^.*warning.*(?:too close|overlap).*$", re.IGNORECASE | re.MULTILINE
+    ),
+    "wall_time": re.compile(r"insufficient time|run_time .*(?:reached|exceeded)", re.IGNORECASE),
+}
+_DISK = re.compile(r"no space left|disk (?:is )?full|disk quota", re.IGNORECASE)
 
 
-class CastepBackend:
+class CastepBackend(BaseBackend):
     """CASTEP, or the stand-in that speaks its files.
 
     Parameters
@@ -69,8 +66,12 @@ class CastepBackend:
         ``{"param": {keyword: value}, "cell": {keyword: value}}``, CASTEP's own keywords.
     dataset : str
         Name of the pseudopotential set.
-    gates : Gates
-        Limits on results.
+    retries : sequence of mapping
+        Changes to try after a failure, shaped like `settings`.
+    timeout_s : float, optional
+        Longest time of one run.
+    efg_command : str, optional
+        Must be None: CASTEP gives field gradients itself.
 
     Raises
     ------
@@ -79,114 +80,109 @@ class CastepBackend:
     """
 
     code = "castep"
+    # ASE spells CASTEP's keywords with underscores or without: patterns take both.
+    changeable = (
+        "param.max*scf*cycles",
+        "param.mix*",
+        "param.metals*method",
+        "param.elec*",
+        "param.nextra*bands",
+        "param.perc*extra*bands",
+        "param.smearing*",
+        "param.fix*occupancy",
+        "param.num*occ*cycles",
+        "param.opt*strategy",
+    )
 
     def __init__(
-        self, *, command: str | None, settings: Mapping[str, Any], dataset: str, gates: Gates
+        self,
+        *,
+        command: str | None,
+        settings: Mapping[str, Any],
+        dataset: str,
+        retries: Sequence[Mapping[str, Any]] = (),
+        timeout_s: float | None = None,
+        efg_command: str | None = None,
     ) -> None:
         unknown = sorted(set(settings) - {"param", "cell"})
-        if unknown:
+        if unknown or efg_command:
             raise HopechoError(
-                "Unknown block of CASTEP settings",
-                got=", ".join(unknown),
-                fix="put keywords under labels.castep.param and labels.castep.cell",
+                "Unknown settings of CASTEP",
+                got=", ".join(unknown) or f"labels.efg_command: {efg_command}",
+                fix="put keywords under labels.castep.param and .cell; one command runs both parts",
             )
-        self._keywords = {name: dict(settings.get(name) or {}) for name in ("param", "cell")}
-        self._command, self._environment = _resolve(command or STAND_IN)
-        self._gates = gates
-        banner = _version_text(self._command, self._environment)
-        self.version = castep_version(banner) or ""
+        keywords = {name: dict(settings.get(name) or {}) for name in ("param", "cell")}
+        self._program = Program.resolve(command or STAND_IN)
+        self._timeout_s = timeout_s
+        banner = _version_text(self._program)
+        version = castep_version(banner) or ""
         stand_in = [line for line in banner.splitlines() if _STAND_IN_WORDS in line]
-        self.source = "model PES" if stand_in else f"CASTEP {self.version}"
-        # The stand-in names the versions of its surface: its labels never pass for real ones.
-        self.settings = settings_hash(
-            {"keywords": self._keywords, "version": self.version, "stand_in": stand_in}
+        super().__init__(
+            version=version,
+            source="model PES" if stand_in else f"CASTEP {version}",
+            # The stand-in names the versions of its surface: its labels never pass for real ones.
+            identity={"keywords": keywords, "version": version, "stand_in": stand_in},
+            keywords=keywords,
+            dataset=dataset,
+            retries=retries,
         )
-        self.dataset = dataset
 
-    def compute(
-        self, atoms: Atoms, directory: Path, *, efg: bool = True, base: Label | None = None
-    ) -> Label:
-        """Label one structure; see `hopecho.labels.interface.Backend`."""
-        start = cpu_seconds()
-        label = base or self._energy(atoms, directory / "energy")
-        if not efg:
-            return label
-        try:
-            tensors = self._efg(atoms, directory / "efg")
-        except LabelFailure as failure:
-            failure.partial = label
-            raise
-        spent = cpu_seconds() - start + (base.cpu_s if base else 0.0)
-        return replace(label, efg=tensors, cpu_s=spent)
-
-    def _energy(self, atoms: Atoms, directory: Path) -> Label:
-        start = cpu_seconds()
-        run = self._run(atoms, directory, "energy")
-        run.require(castep_reasons(run.text, version=self.version))
-        printed, results = _read_castep(run)
+    def run_energy(
+        self, atoms: Atoms, directory: Path, keywords: Mapping[str, Any], *, efg: bool
+    ) -> Results:
+        """Energy, forces and stress from a single point; see `BaseBackend.run_energy`."""
+        self._run(atoms, directory, keywords, "energy")
+        printed, results = _read_castep(directory)
         order, reasons = match_atoms(
             atoms,
             numbers=printed.numbers,
             cell=printed.cell.array,
             positions=printed.positions,
         )
-        run.require(reasons)
+        if reasons:
+            raise _failure(directory, reasons)
         energy = next(results[name] for name in _ENERGIES if name in results)
-        forces, stress = results["forces"][order], results["stress"]
-        run.require(results_reasons(energy, forces, stress, n_atoms=len(atoms), gates=self._gates))
-        return Label(
-            structure=structure_hash(atoms),
-            energy=float(energy),
-            forces=forces,
-            stress=stress,
-            efg=None,
-            code=self.code,
-            version=self.version,
-            settings=self.settings,
-            dataset=self.dataset,
-            source=self.source,
-            cpu_s=cpu_seconds() - start,
-        )
+        return Results(float(energy), results["forces"][order], results["stress"])
 
-    def _efg(self, atoms: Atoms, directory: Path) -> Array:
-        run = self._run(atoms, directory, "efg")
-        run.require(castep_reasons(run.text, version=self.version))
+    def run_efg(self, atoms: Atoms, directory: Path, keywords: Mapping[str, Any]) -> Array:
+        """Field gradients (n, 3, 3), a.u., from a magres run; see `BaseBackend.run_efg`."""
+        self._run(atoms, directory, keywords, "efg")
         try:
             printed = read_magres(directory / f"{_SEED}.magres")
         except HopechoError as error:
-            raise run.failure(["unreadable_output"], str(error)) from error
+            raise _failure(directory, ["unreadable_output"], str(error)) from error
         order, reasons = match_atoms(
             atoms, numbers=printed.numbers, cell=printed.cell, positions=printed.positions
         )
-        run.require(reasons)
-        tensors = printed.efg[order]
-        run.require(efg_reasons(tensors, n_atoms=len(atoms), gates=self._gates))
-        return tensors
+        if reasons:
+            raise _failure(directory, reasons)
+        return printed.efg[order]
 
-    def _run(self, atoms: Atoms, directory: Path, part: str) -> _Run:
-        """Write input files, run the command; failures that leave no result are raised here."""
+    def log(self, directory: Path) -> str:
+        """Return the ends of the error file, the output and the ``.castep`` file."""
+        return _log(directory)
+
+    def _run(self, atoms: Atoms, directory: Path, keywords: Mapping[str, Any], part: str) -> None:
+        """Write input files, run the command, and let its text pass the gates."""
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
-        self._write_input(atoms, directory, _RUNS[part])
-        with open(directory / f"{_SEED}.out", "wb") as out:
-            process = subprocess.run(
-                [*self._command, _SEED],
-                cwd=directory,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                env=self._environment,
-                check=False,
-            )
-        run = _Run(directory, part)
-        status = process.returncode
-        if status:
-            # mpirun and shells report a signal as 128 + its number.
-            word = "killed" if status < 0 or status > 128 else "exit_code"
-            reasons = [word, *castep_reasons(run.text, version=self.version)]
-            raise run.failure(reasons, f"exit status {status}")
-        return run
+        self._write_input(atoms, directory, keywords, _RUNS[part])
+        ended = self._program.run(
+            [_SEED], directory, stdout=f"{_SEED}.out", timeout_s=self._timeout_s
+        )
+        errors = excerpt(directory, [p.name for p in sorted(directory.glob("*.err"))])
+        text = _text(directory)
+        reasons = [*castep_reasons(text, errors=errors, version=self.version), *ended]
+        if reasons:
+            raise _failure(directory, reasons)
 
-    def _write_input(self, atoms: Atoms, directory: Path, task: Mapping[str, str]) -> None:
+    def _write_input(
+        self,
+        atoms: Atoms,
+        directory: Path,
+        keywords: Mapping[str, Any],
+        task: Mapping[str, str],
+    ) -> None:
         from ase.calculators.castep import Castep
         from ase.io.castep import write_castep_cell
 
@@ -196,14 +192,14 @@ class CastepBackend:
             calculator = Castep(
                 directory=str(directory),
                 label=_SEED,
-                castep_command=shlex.join(self._command),
+                castep_command=str(self._program),
                 keyword_tolerance=3,
             )
             calculator._rename_existing_dir = False
             calculator._export_settings = False
             calculator._write_cell = functools.partial(write_castep_cell, precision=12)
             for name in ("param", "cell"):
-                for key, value in self._keywords[name].items():
+                for key, value in keywords[name].items():
                     setattr(getattr(calculator, name), key, _keyword(value))
             for key, value in task.items():
                 setattr(calculator.param, key, value)
@@ -212,46 +208,60 @@ class CastepBackend:
             calculator.prepare_input_files(bare)
 
 
-@dataclass(frozen=True)
-class _Run:
-    """Files of a finished run."""
-
-    directory: Path
-    part: str
-
-    @functools.cached_property
-    def text(self) -> str:
-        path = self.directory / f"{_SEED}.castep"
-        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-
-    def require(self, reasons: list[str]) -> None:
-        if reasons:
-            raise self.failure(reasons, "")
-
-    def failure(self, reasons: list[str], note: str) -> LabelFailure:
-        parts = [note] if note else []
-        for path in (*sorted(self.directory.glob("*.err")), self.directory / f"{_SEED}.out"):
-            if path.exists() and path.stat().st_size:
-                parts.append(f"{path.name}:\n{path.read_text(errors='replace')}")
-        parts.append(f"{_SEED}.castep:\n" + "\n".join(self.text.splitlines()[-_LOG_LINES:]))
-        return LabelFailure(reasons, log="\n".join(parts), part=self.part)
+def castep_reasons(text: str, *, errors: str = "", version: str | None = None) -> list[str]:
+    """Reasons found in the text of a ``.castep`` file (last record only) and its error files."""
+    record = text[max(text.rfind("Welcome to"), 0) :]
+    reasons = [reason for reason, sign in _SIGNS.items() if sign.search(record)]
+    charge = _CHARGE.search(record)
+    if charge and abs(float(charge.group(1))) > 1e-6:
+        reasons.append("charged_cell")
+    if errors:
+        reasons.append("io_error" if _DISK.search(errors) else "code_error")
+    if "Finalisation time" not in record:
+        reasons.append("incomplete")
+    printed = castep_version(record)
+    if version is not None and printed is not None and printed != version:
+        reasons.append("version_mismatch")
+    return reasons
 
 
-def _read_castep(run: _Run) -> tuple[Atoms, dict[str, Any]]:
+def castep_version(text: str) -> str | None:
+    """Version number in the output of ``castep --version`` or in a ``.castep`` file."""
+    found = _VERSION.search(text)
+    return found.group(1) if found else None
+
+
+def _text(directory: Path) -> str:
+    path = directory / f"{_SEED}.castep"
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+
+def _log(directory: Path) -> str:
+    names = [p.name for p in sorted(directory.glob("*.err"))] + [f"{_SEED}.out", f"{_SEED}.castep"]
+    return excerpt(directory, names)
+
+
+def _failure(directory: Path, reasons: list[str], note: str = "") -> LabelFailure:
+    """Failure with the ends of all that the run wrote."""
+    return LabelFailure(reasons, log=f"{note}\n{_log(directory)}".strip())
+
+
+def _read_castep(directory: Path) -> tuple[Atoms, dict[str, Any]]:
     """Structure and results in the order of the ``.castep`` file."""
     from ase.io.castep import read_castep_castep
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            printed = read_castep_castep(str(run.directory / f"{_SEED}.castep"))
+            printed = read_castep_castep(str(directory / f"{_SEED}.castep"))
         results = printed.calc.results
         missing = [name for name in ("free_energy", "forces", "stress") if name not in results]
         if missing:
             raise ValueError(f"no {', '.join(missing)} in the file")
     except Exception as error:
         # ASE's reader of free text fails in any way on damaged text: all mean the same.
-        raise run.failure(["unreadable_output"], f"{type(error).__name__}: {error}") from error
+        note = f"{type(error).__name__}: {error}"
+        raise _failure(directory, ["unreadable_output"], note) from error
     return printed, results
 
 
@@ -273,35 +283,15 @@ def _keyword(value: Any) -> Any:
     return value
 
 
-def _resolve(command: str) -> tuple[list[str], dict[str, str]]:
-    """Words and environment of a command; the stand-in runs with this interpreter."""
-    words, environment = shlex.split(command), dict(os.environ)
-    if words and words[0] == STAND_IN:
-        words = [sys.executable, "-m", "hopecho.standins.castep", *words[1:]]
-        root = str(Path(hopecho.__file__).resolve().parent.parent)
-        paths = [root, *filter(None, [environment.get("PYTHONPATH")])]
-        environment["PYTHONPATH"] = os.pathsep.join(paths)
-    if not words:
-        raise HopechoError("labels.command is empty", fix="set labels.command, e.g. castep.serial")
-    return words, environment
-
-
-def _version_text(command: list[str], environment: Mapping[str, str]) -> str:
+def _version_text(program: Program) -> str:
     """Output of ``<command> --version``, which must name a version."""
     try:
-        text = subprocess.run(
-            [*command, "--version"],
-            capture_output=True,
-            text=True,
-            env=dict(environment),
-            timeout=120,
-            check=False,
-        ).stdout
+        text = program.output(["--version"])
         if castep_version(text) is None:
             raise ValueError(f"it printed {text[:200]!r}")
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         raise HopechoError(
-            f"Cannot run CASTEP as '{shlex.join(command)} --version'",
+            f"Cannot run CASTEP as '{program} --version'",
             got=str(error),
             fix="set labels.command to a CASTEP executable, or to hopecho-castep (model surface)",
         ) from error

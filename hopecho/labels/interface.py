@@ -6,15 +6,15 @@ import hashlib
 import importlib
 import json
 import resource
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from hopecho.errors import HopechoError
-from hopecho.labels.quality import Gates, is_transient
+from hopecho.labels.quality import is_transient
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -41,8 +41,8 @@ class Label:
     """Energy of the cell, eV."""
     forces: Array
     """(n, 3), eV/A."""
-    stress: Array
-    """(6,), eV/A^3, ASE sign and Voigt order."""
+    stress: Array | None
+    """(6,), eV/A^3, ASE sign and Voigt order; None where the code was not asked for it."""
     efg: Array | None
     """(n, 3, 3), a.u., or None where it was not asked for."""
     code: str
@@ -56,12 +56,21 @@ class Label:
     source: str
     """Words for tables and banners: ``model PES`` or the code and its version."""
     cpu_s: float
-    """Processor time spent, s."""
+    """Processor time spent, s, failed attempts included."""
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """What a retry changed in the settings; empty for the settings themselves."""
+    imported: str = ""
+    """Name of the file that the label was read from; empty when it was computed here."""
 
     @property
     def key(self) -> str:
         """Key of the label in the store."""
         return label_key(self.structure, self.code, self.settings, self.dataset)
+
+    @property
+    def label_set(self) -> str:
+        """Name of the set in which labels may be fitted together; see `label_set`."""
+        return label_set(self.code, self.settings, self.dataset)
 
 
 class LabelFailure(Exception):
@@ -87,6 +96,8 @@ class LabelFailure(Exception):
         self.log = log
         self.part = part
         self.partial = partial
+        self.attempts: list[dict[str, Any]] = []
+        """What was tried: ``changes`` and ``reasons`` of each attempt."""
 
     @property
     def transient(self) -> bool:
@@ -103,9 +114,17 @@ class Backend(Protocol):
     settings: str
     """Hash of everything that the numbers depend on, besides the structure and the data set."""
     dataset: str
+    attempts: Sequence[Mapping[str, Any]]
+    """Changes of the settings to try in turn; the first is none."""
 
     def compute(
-        self, atoms: Atoms, directory: Path, *, efg: bool = True, base: Label | None = None
+        self,
+        atoms: Atoms,
+        directory: Path,
+        *,
+        efg: bool = True,
+        base: Label | None = None,
+        tried: Collection[str] = (),
     ) -> Label:
         """Label one structure.
 
@@ -119,6 +138,8 @@ class Backend(Protocol):
             Whether field gradients are wanted.
         base : Label, optional
             A label without field gradients, to be completed instead of computed again.
+        tried : collection of str
+            `settings_hash` of the changes that failed before and are not tried again.
 
         Raises
         ------
@@ -160,13 +181,20 @@ def label_key(structure: str, code: str, settings: str, dataset: str) -> str:
     return hashlib.sha256("\n".join((structure, code, settings, dataset)).encode()).hexdigest()
 
 
+def label_set(code: str, settings: str, dataset: str) -> str:
+    """Name of a set of labels that may be fitted together: code, settings, data set."""
+    return f"{code}/{settings[:12]}/{dataset}"
+
+
 def make_backend(
     code: str,
     *,
     command: str | None = None,
+    efg_command: str | None = None,
     settings: Mapping[str, Any] | None = None,
     dataset: str = "",
-    gates: Gates | None = None,
+    retries: Sequence[Mapping[str, Any]] = (),
+    timeout_s: float | None = None,
 ) -> Backend:
     """Backend for the config's ``labels`` block.
 
@@ -176,12 +204,16 @@ def make_backend(
         ``labels.code``, a key of `BACKENDS`.
     command : str, optional
         ``labels.command``; each code has its own default.
+    efg_command : str, optional
+        ``labels.efg_command``, for a code whose field gradients come from a second program.
     settings : mapping, optional
-        ``labels.castep``, the code's own keywords.
+        ``labels.<code>``, the code's own keywords.
     dataset : str
         ``labels.dataset``, name of the pseudopotential or PAW set.
-    gates : Gates, optional
-        ``labels.max_force_ev_a`` and ``labels.max_stress_ev_a3``.
+    retries : sequence of mapping
+        ``labels.retries``, changes of the settings to try after a failure.
+    timeout_s : float, optional
+        Longest time of one run.
 
     Raises
     ------
@@ -194,7 +226,12 @@ def make_backend(
         )
     module, name = BACKENDS[code]
     backend: Backend = getattr(importlib.import_module(module), name)(
-        command=command, settings=settings or {}, dataset=dataset, gates=gates or Gates()
+        command=command,
+        efg_command=efg_command,
+        settings=settings or {},
+        dataset=dataset,
+        retries=retries,
+        timeout_s=timeout_s,
     )
     return backend
 

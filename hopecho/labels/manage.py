@@ -1,14 +1,15 @@
-"""What ``hopecho labels`` does: list, verify, export and drop labels of the store."""
+"""What ``hopecho labels`` does: list, show, verify, export, drop and retry labels of the store."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hopecho.errors import HopechoError
 from hopecho.io.extxyz import write_frames
 from hopecho.io.results import read_json
 from hopecho.labels.batch import read_labels
+from hopecho.labels.quality import ADVICE
 from hopecho.labels.store import LabelStore
 
 
@@ -39,6 +40,36 @@ def export(store: LabelStore, path: str) -> Iterator[str]:
     yield f"{len(frames)} labels -> {path}"
 
 
+def show(store: LabelStore, prefix: str) -> Iterator[str]:
+    """Yield all that is known of one structure: its label, and the record of its failure.
+
+    Raises
+    ------
+    HopechoError
+        If the hash fits no structure or several.
+    """
+    key = _only(store, prefix)
+    yield f"hash        {key}"
+    yield f"structure   {store.atoms(key).get_chemical_formula()}"
+    label = store.get(key)
+    if label is not None:
+        yield f"label       {label.source}, {label.label_set}, {label.cpu_s:.1f} CPU s"
+        yield f"energy      {label.energy:.8f} eV"
+        if label.changes:
+            yield f"changed     {dict(label.changes)}"
+        if label.imported:
+            yield f"imported    {label.imported}"
+    record = store.quarantined(key)
+    if record is not None:
+        kind = "transient" if record.transient else "scientific"
+        yield f"quarantined {', '.join(record.reasons)} ({record.part}, {kind})"
+        yield f"failures    {record.failures}"
+        for attempt in record.attempts:
+            yield f"tried       {dict(attempt['changes'])}: {', '.join(attempt['reasons'])}"
+        yield from (f"advice      {ADVICE[r]}" for r in record.reasons if r in ADVICE)
+        yield f"log\n{record.log}"
+
+
 def drop(store: LabelStore, prefix: str, *, results: Path) -> Iterator[str]:
     """Remove one label and the batch indices that name it, so that exactly it is computed again.
 
@@ -47,6 +78,21 @@ def drop(store: LabelStore, prefix: str, *, results: Path) -> Iterator[str]:
     HopechoError
         If the hash fits no label or several.
     """
+    yield from _forget(store, [_only(store, prefix)], results)
+
+
+def retry(store: LabelStore, *, results: Path) -> Iterator[str]:
+    """Forget all transient failures, with the batch indices that name them."""
+    records = ((key, store.quarantined(key)) for key in store.keys(quarantined=True))
+    keys = [key for key, record in records if record is not None and record.transient]
+    yield f"{len(keys)} structures set aside after transient failures"
+    for key in keys:
+        store.release(key)
+    yield from _forget(store, keys, results, keep_labels=True)
+
+
+def _only(store: LabelStore, prefix: str) -> str:
+    """Return the one key that begins with a prefix."""
     everything = set(store.keys()) | set(store.keys(quarantined=True))
     found = sorted(key for key in everything if key.startswith(prefix))
     if len(found) != 1:
@@ -55,12 +101,21 @@ def drop(store: LabelStore, prefix: str, *, results: Path) -> Iterator[str]:
             got=", ".join(key[:16] for key in found[:4]) or f"no such hash in {store.root}",
             fix="give more digits of the hash (hopecho labels list)",
         )
-    store.drop(found[0])
-    yield f"dropped {found[0]}"
+    return found[0]
+
+
+def _forget(
+    store: LabelStore, keys: Sequence[str], results: Path, *, keep_labels: bool = False
+) -> Iterator[str]:
+    """Drop labels, and remove the indices that name them."""
+    for key in keys:
+        if not keep_labels:
+            store.drop(key)
+            yield f"dropped {key}"
     named = [
         path
         for path in sorted(results.glob("**/labels*.json"))
-        if found[0] in read_json(path).get("keys", [])
+        if set(keys).intersection(read_json(path).get("keys", []))
     ]
     for path in named:
         path.unlink()

@@ -8,8 +8,8 @@ and is quarantined.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,30 +21,45 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-TRANSIENT = frozenset({"killed", "incomplete", "exit_code", "io_error", "version_mismatch"})
+TRANSIENT = frozenset(
+    {"killed", "wall_time", "incomplete", "exit_code", "io_error", "version_mismatch"}
+)
 """Reasons after which the label is computed again by the next run."""
+
+RETRYABLE = frozenset({"scf_unconverged", "code_error"})
+"""Reasons that other settings may cure: ``labels.retries``."""
+
+ADVICE: Mapping[str, str] = {
+    "scf_unconverged": "add labels.retries with gentler mixing, more steps, bands or smearing",
+    "code_error": "read the log of the record; add labels.retries or mend the settings",
+    "kpoint_warning": "mend the k-point keywords in the settings of the code",
+    "geometry_warning": "raise learning.min_distance_angstrom: atoms came too close",
+    "charged_cell": "remove the net charge from the settings, or mend the pseudopotentials",
+    "force_limit": "raise labels.max_force_ev_a (no label is computed again), or leave them out",
+    "stress_limit": "raise labels.max_stress_ev_a3 (no label is computed again), or leave them out",
+    "killed": "give a label more memory or time (labels.resources)",
+    "wall_time": "raise labels.max_wall_min, or give a label more cores",
+    "io_error": "free space on the disk of the results and of labels.store",
+    "version_mismatch": "use one version of the code on all nodes (labels.version)",
+}
+"""What a user can do about a reason."""
 
 POSITION_TOLERANCE_A = 1e-3
 CELL_TOLERANCE_A = 1e-4
-_UNCONVERGED = re.compile(
-    r"has not reached the groundstate|SCF (?:cycle )?(?:did|has) not converged"
-    r"|convergence NOT achieved",
-    re.IGNORECASE,
-)
-_FINISHED = "Finalisation time"
-_VERSION = re.compile(r"CASTEP version:?\s+([0-9][0-9.]*)")
+
+
+EFG_TRACE_AU = 5e-4
+"""Largest trace and asymmetry of a field gradient, a.u. (codes print four to six digits)."""
 
 
 @dataclass(frozen=True)
-class Gates:
-    """Limits beyond which a label is not trained on."""
+class Limits:
+    """Beyond these a label is not trained on; they are judged on the stored label."""
 
-    max_force_ev_a: float = 30.0
+    max_force_ev_a: float = math.inf
     """Largest norm of a force, eV/A."""
-    max_stress_ev_a3: float = 0.5
+    max_stress_ev_a3: float = math.inf
     """Largest component of the stress, eV/A^3 (0.5 is 80 GPa)."""
-    efg_trace_au: float = 5e-4
-    """Largest trace and asymmetry of a field gradient, a.u. (codes print four to six digits)."""
 
 
 def is_transient(reasons: Iterable[str]) -> bool:
@@ -53,23 +68,29 @@ def is_transient(reasons: Iterable[str]) -> bool:
 
 
 def results_reasons(
-    energy: float, forces: Array, stress: Array, *, n_atoms: int, gates: Gates
+    energy: float, forces: Array, stress: Array | None, *, n_atoms: int
 ) -> list[str]:
-    """Reasons against energy (eV), forces (n, 3) eV/A and stress (6,) eV/A^3."""
-    forces, stress = np.asarray(forces), np.asarray(stress)
-    if forces.shape != (n_atoms, 3) or stress.shape != (6,):
-        return ["atom_count" if forces.shape != (n_atoms, 3) else "stress_shape"]
-    if not (np.isfinite(energy) and np.isfinite(forces).all() and np.isfinite(stress).all()):
-        return ["not_finite"]
+    """Reasons against energy (eV), forces (n, 3) eV/A and stress (6,) eV/A^3 or None."""
+    forces = np.asarray(forces)
+    if forces.shape != (n_atoms, 3):
+        return ["atom_count"]
+    if stress is not None and np.shape(stress) != (6,):
+        return ["stress_shape"]
+    values = [np.asarray(energy), forces, np.zeros(6) if stress is None else np.asarray(stress)]
+    return [] if all(np.isfinite(v).all() for v in values) else ["not_finite"]
+
+
+def limit_reasons(forces: Array, stress: Array | None, limits: Limits) -> list[str]:
+    """Reasons against finite forces (n, 3), eV/A, and stress (6,), eV/A^3 or None."""
     reasons = []
-    if n_atoms and np.linalg.norm(forces, axis=1).max() > gates.max_force_ev_a:
+    if np.linalg.norm(forces, axis=1).max(initial=0.0) > limits.max_force_ev_a:
         reasons.append("force_limit")
-    if np.abs(stress).max() > gates.max_stress_ev_a3:
+    if stress is not None and np.abs(stress).max() > limits.max_stress_ev_a3:
         reasons.append("stress_limit")
     return reasons
 
 
-def efg_reasons(efg: Array, *, n_atoms: int, gates: Gates) -> list[str]:
+def efg_reasons(efg: Array, *, n_atoms: int) -> list[str]:
     """Reasons against field gradients (n, 3, 3), a.u."""
     efg = np.asarray(efg)
     if efg.shape != (n_atoms, 3, 3):
@@ -77,9 +98,9 @@ def efg_reasons(efg: Array, *, n_atoms: int, gates: Gates) -> list[str]:
     if not np.isfinite(efg).all():
         return ["not_finite"]
     reasons = []
-    if np.abs(np.trace(efg, axis1=1, axis2=2)).max(initial=0.0) > gates.efg_trace_au:
+    if np.abs(np.trace(efg, axis1=1, axis2=2)).max(initial=0.0) > EFG_TRACE_AU:
         reasons.append("efg_trace")
-    if np.abs(efg - efg.transpose(0, 2, 1)).max(initial=0.0) > gates.efg_trace_au:
+    if np.abs(efg - efg.transpose(0, 2, 1)).max(initial=0.0) > EFG_TRACE_AU:
         reasons.append("efg_asymmetry")
     return reasons
 
@@ -119,24 +140,3 @@ def match_atoms(
     if worst > POSITION_TOLERANCE_A or len(set(order.tolist())) != len(atoms):
         return nothing, ["atom_order"]
     return order, []
-
-
-def castep_reasons(text: str, *, version: str | None = None) -> list[str]:
-    """Reasons found in the text of a ``.castep`` file (last record only)."""
-    start = max(text.rfind("Welcome to"), 0)
-    record = text[start:]
-    reasons = []
-    if _UNCONVERGED.search(record):
-        reasons.append("scf_unconverged")
-    if _FINISHED not in record:
-        reasons.append("incomplete")
-    printed = castep_version(record)
-    if version is not None and printed is not None and printed != version:
-        reasons.append("version_mismatch")
-    return reasons
-
-
-def castep_version(text: str) -> str | None:
-    """Version number in the output of ``castep --version`` or in a ``.castep`` file."""
-    found = _VERSION.search(text)
-    return found.group(1) if found else None

@@ -13,15 +13,16 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hopecho.errors import HopechoError
-from hopecho.labels.interface import Label, structure_hash
+from hopecho.labels.interface import Label, settings_hash, structure_hash
+from hopecho.labels.quality import is_transient
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -31,16 +32,36 @@ _QUARANTINE = ".quarantine"
 _LOG_CHARACTERS = 4000
 
 
+LIMITS = "limits"
+"""Part of a record whose label is there but beyond the campaign's limits."""
+
+
 @dataclass(frozen=True)
 class Quarantine:
-    """A scientific failure, final until the settings change."""
+    """A structure that is not trained on, and why."""
 
     key: str
     part: str
-    """``energy`` or ``efg``: the run that failed."""
+    """``energy`` or ``efg``: the run that failed; ``limits``: no run did."""
     reasons: tuple[str, ...]
     log: str
     """The end of what the code printed."""
+    attempts: tuple[Mapping[str, Any], ...] = ()
+    """What was tried: ``changes`` of the settings and ``reasons`` of each attempt."""
+    failures: int = 1
+    """Times that the same kind of failure was seen."""
+
+    @property
+    def transient(self) -> bool:
+        """Whether other circumstances may give the label."""
+        return self.part != LIMITS and is_transient(self.reasons)
+
+    @property
+    def tried(self) -> frozenset[str]:
+        """`settings_hash` of the changes that failed for a scientific reason."""
+        return frozenset(
+            settings_hash(a["changes"]) for a in self.attempts if not is_transient(a["reasons"])
+        )
 
 
 class LabelStore:
@@ -101,22 +122,46 @@ class LabelStore:
             self._write(self._path(label.key), _label_data(label) | _structure_data(atoms))
         record = self.quarantined(label.key)
         if record is not None and (record.part == "energy" or label.efg is not None):
-            self._path(label.key, _QUARANTINE).unlink(missing_ok=True)
+            self.release(label.key)
         return label.key
 
     def quarantine(
-        self, key: str, atoms: Atoms, *, part: str, reasons: list[str], log: str
-    ) -> None:
-        """Record a scientific failure with reasons, the end of the log and the structure."""
-        data = {"key": key, "part": part, "reasons": list(reasons), "log": log[-_LOG_CHARACTERS:]}
+        self,
+        key: str,
+        atoms: Atoms,
+        *,
+        part: str,
+        reasons: Sequence[str],
+        log: str,
+        attempts: Sequence[Mapping[str, Any]] = (),
+    ) -> Quarantine:
+        """Record a failure with reasons, the end of the log, what was tried, and the structure.
+
+        Transient failures of the same part are counted; attempts add up.
+        """
+        before = self.quarantined(key)
+        record = Quarantine(key, part, tuple(reasons), log[-_LOG_CHARACTERS:], tuple(attempts))
+        if before is not None and before.part == part:
+            count = before.failures + 1 if before.transient and record.transient else 1
+            record = replace(record, attempts=before.attempts + record.attempts, failures=count)
+        data = {name: getattr(record, name) for name in Quarantine.__dataclass_fields__}
+        data = json.loads(json.dumps(data, default=dict))
         self._write(self._path(key, _QUARANTINE), data | _structure_data(atoms))
+        return record
 
     def quarantined(self, key: str) -> Quarantine | None:
         """Quarantine record of a key, or None."""
         data = self._read(self._path(key, _QUARANTINE))
         if data is None:
             return None
-        return Quarantine(data["key"], data["part"], tuple(data["reasons"]), data["log"])
+        values = {n: data[n] for n in Quarantine.__dataclass_fields__ if n in data}
+        values["reasons"] = tuple(values["reasons"])
+        values["attempts"] = tuple(values.get("attempts", ()))
+        return Quarantine(**values)
+
+    def release(self, key: str) -> None:
+        """Remove the quarantine record of a key."""
+        self._path(key, _QUARANTINE).unlink(missing_ok=True)
 
     def keys(self, *, quarantined: bool = False) -> list[str]:
         """Sorted keys of all labels, or of all quarantine records."""
@@ -232,7 +277,7 @@ def _structure_from(data: Mapping[str, Any]) -> Atoms:
 
 def _label_data(label: Label) -> dict[str, Any]:
     values = {name: getattr(label, name) for name in Label.__dataclass_fields__}
-    values["energy"] = float(label.energy)
+    values["energy"], values["changes"] = float(label.energy), dict(label.changes)
     for name in ("forces", "stress", "efg"):
         values[name] = None if values[name] is None else np.asarray(values[name]).tolist()
     return {"label": values}

@@ -7,12 +7,14 @@ Frames carry info keys ``phase``, ``temperature_k``, ``seed``, ``trajectory`` an
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 
 from hopecho.errors import HopechoError
+from hopecho.labels.imported import read_dataset
 from hopecho.learning.candidates import unphysical
 from hopecho.structures.build import rattle, strain
 
@@ -71,6 +73,39 @@ def initial_frames(
             }
             frames.append(frame)
     return with_roles(frames, heldout_every=heldout_every)
+
+
+def imported_frames(
+    files: Mapping[str, Sequence[str]], *, n_check: int, heldout_every: int
+) -> list[Atoms]:
+    """Return the frames of existing data sets, with the labels that they bring.
+
+    Parameters
+    ----------
+    files : mapping of str to sequence of str
+        ``learning.initial_files``: extended XYZ files of each phase.
+    n_check : int
+        Frames of each file whose label is computed again.
+    heldout_every : int
+        Every n-th frame of a phase gets the role ``withheld``.
+
+    Raises
+    ------
+    HopechoError
+        A file is missing, or a frame has no label.
+    """
+    result = []
+    for phase in sorted(files):
+        own = [(path, a) for path in files[phase] for a in read_dataset(path, n_check=n_check)]
+        for path, atoms in own:
+            atoms.info |= {
+                "phase": phase,
+                "temperature_k": 0,
+                "seed": 0,
+                "trajectory": f"imported-{phase}-{Path(path).stem}",
+            }
+        result += with_roles([atoms for _, atoms in own], heldout_every=heldout_every)
+    return result
 
 
 def with_roles(frames: Sequence[Atoms], *, heldout_every: int) -> list[Atoms]:

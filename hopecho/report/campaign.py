@@ -50,6 +50,11 @@ class CampaignView:
         """What every figure says about its labels."""
         return f"labels: {self.summary['labels']}"
 
+    @property
+    def tensors(self) -> bool:
+        """Whether the campaign has field gradients, and with them an echo."""
+        return bool(self.summary["efg"])
+
     @cached_property
     def cases(self) -> list[Case]:
         """Phases and temperatures, in the order of the claims."""

@@ -40,12 +40,13 @@ def banner(view: CampaignView) -> Html:
     """Say what the labels are, and what of the campaign is not to be trusted."""
     source = view.summary["labels"]
     model = source == MODEL_SOURCE
+    known = "Energies, forces and field gradients" if view.tensors else "Energies and forces"
     said = (
-        "Energies, forces and field gradients of this campaign come from a model surface, not from "
+        f"{known} of this campaign come from a model surface, not from "
         "DFT. Its conductivities and decay times are not those of the real material. Published "
         "values stand beside ours for orientation only; they are not a comparison with experiment."
         if model
-        else f"Energies, forces and field gradients of this campaign are labels of {source}."
+        else f"{known} of this campaign are labels of {source}."
     )
     parts = [tag("div", f"labels: {source}", css="source"), tag("p", said)]
     for material, rounds in view.summary["learning"].items():
@@ -166,7 +167,7 @@ def _after_words(said: str) -> str:
 
 def claim_tables(view: CampaignView) -> Html:
     """Tables of decay times (with both fits) and of everything else."""
-    return join(
+    decays = (
         (
             tag("h3", "Decay times"),
             _decay_table(view),
@@ -178,10 +179,11 @@ def claim_tables(view: CampaignView) -> Html:
                 css="note",
             ),
             tag("h3", "Plateau, transport and hops"),
-            _other_table(view),
-            _reference_note(view),
         )
+        if view.tensors
+        else (tag("p", "This campaign has no field gradients, and so no echo (labels.efg)."),)
     )
+    return join((*decays, _other_table(view), _reference_note(view)))
 
 
 def _ordered(view: CampaignView, name: str, curve: str | None) -> list[tuple[Case, dict[str, Any]]]:

@@ -31,15 +31,15 @@ def drawings(view: CampaignView, ledger: pd.DataFrame) -> list[Drawing]:
     """Draw every figure of the page, in order."""
     figures: list[Drawing] = []
     for material in view.materials:
+        decays = (_powder(view, material), _other_decays(view, material)) if view.tensors else ()
         figures += [
-            _powder(view, material),
-            _other_decays(view, material),
+            *decays,
             _displacements(view, material),
             _collective(view, material),
             *_pair_distributions(view, material),
             parity(view, material),
             convergence(view, material),
-            orientations(view, material),
+            *([orientations(view, material)] if view.tensors else []),
         ]
     return [*figures, cost_bars(view, ledger)]
 

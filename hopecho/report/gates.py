@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hopecho.report.campaign import CampaignView, unmet
+from hopecho.report.label_sets import label_table, quarantine_table
 from hopecho.report.markup import Html, file_name, items, join, table, tag
 from hopecho.report.model_errors import (
     badge,
@@ -34,8 +35,14 @@ def gates(view: CampaignView) -> Html:
         parts += [
             tag("h3", "Potential on held-out frames"),
             potential_table(view, material),
-            tag("h3", "Field-gradient model on held-out frames"),
-            efg_table(view, material),
+            *(
+                (
+                    tag("h3", "Field-gradient model on held-out frames"),
+                    efg_table(view, material),
+                )
+                if view.tensors
+                else ()
+            ),
             tag("h3", "Held-out errors of each trajectory"),
             trajectory_table(view, material),
             tag("h3", "Rounds of the learning loop"),
@@ -46,8 +53,10 @@ def gates(view: CampaignView) -> Html:
             _gate_table(view, material),
             tag("h3", "Structures"),
             _structure_table(view, material),
+            tag("h3", "Labels"),
+            label_table(view.summary["label_sets"][material]),
             tag("h3", "Quarantined labels"),
-            _quarantine(view, material),
+            quarantine_table(view.summary["label_sets"][material]["quarantine"]),
         ]
     return join(parts)
 
@@ -185,14 +194,3 @@ def _structure_table(view: CampaignView, material: str) -> Html:
         "no shared ligand."
     )
     return join((table(head, rows, numbers=[2, 3, 4, 5, 6, 7]), tag("p", note, css="note")))
-
-
-def _quarantine(view: CampaignView, material: str) -> Html:
-    entries = view.summary["quarantine"][material]
-    if not entries:
-        return tag("p", "None.")
-    said = f"{len(entries)} labels failed their own gates and were trained on nowhere."
-    if len(entries) == 1:
-        said = "One label failed its own gates and was trained on nowhere."
-    rows = [[tag("code", key[:16]), reason] for key, reason in sorted(entries.items())]
-    return join((tag("p", said), table(["label", "reason"], rows)))

@@ -6,22 +6,28 @@ from pathlib import Path
 
 import pandas as pd
 
-COLUMNS = ("rule", "wildcards", "wall_s", "cpu_s", "max_rss_mb")
+from hopecho.io.results import read_json
+from hopecho.labels.store import LabelStore
+
+COLUMNS = ("rule", "wildcards", "wall_s", "cpu_s", "max_rss_mb", "labels", "cpu_s_per_label")
 
 
-def ledger(results: Path) -> pd.DataFrame:
+def ledger(results: Path, store: LabelStore) -> pd.DataFrame:
     """Read all benchmark files of a campaign.
 
     Parameters
     ----------
     results : Path
         The campaign's folder, with ``benchmarks/<rule>/<wildcards>.tsv``.
+    store : LabelStore
+        Labels, each of which knows what it cost.
 
     Returns
     -------
     DataFrame
         One row a job: rule, wildcards, wall_s, cpu_s, max_rss_mb; jobs too short to be measured
-        count 0.
+        count 0. Jobs of labels also have their number and the CPU time that one took when it was
+        computed, by this campaign or another.
     """
     rows = []
     root = results / "benchmarks"
@@ -36,9 +42,21 @@ def ledger(results: Path) -> pd.DataFrame:
                 float(last["s"]),
                 float(last["cpu_time"]),
                 float(last["max_rss"]),
+                *_labels(results / "/".join(rest), store, rule),
             )
         )
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _labels(job: Path, store: LabelStore, rule: str) -> tuple[int | None, float | None]:
+    """Labels of a batch ``{material}/{label_set}-{batch}``, and the mean CPU time of one, s."""
+    folder, _, batch = job.as_posix().rpartition("-")
+    index = Path(folder) / f"labels{batch}.json"
+    if rule != "label_batch" or not index.is_file():
+        return None, None
+    found = [label for key, _ in read_json(index)["labels"] if (label := store.get(key))]
+    costs = [label.cpu_s for label in found if not label.imported]
+    return len(found), (sum(costs) / len(costs) if costs else None)
 
 
 def by_rule(table: pd.DataFrame) -> pd.DataFrame:

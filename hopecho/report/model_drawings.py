@@ -32,9 +32,10 @@ def parity(view: CampaignView, material: str) -> Drawing:
     """Draw predicted against true values, a row for each phase."""
     data = view.parity(material)
     phases = view.heldout_phases(material)
+    quantities = PARITY if view.tensors else PARITY[:2]
 
     def draw(axes: list[Axes]) -> None:
-        panels = [(k, p, q) for k, p in enumerate(phases) for q in PARITY]
+        panels = [(k, p, q) for k, p in enumerate(phases) for q in quantities]
         for ax, (k, phase, (key, label, unit, scale, band)) in zip(axes, panels, strict=True):
             true, predicted = (scale * data[f"{phase}/{key}"]).T
             if key.startswith("energy"):
@@ -60,15 +61,20 @@ def parity(view: CampaignView, material: str) -> Drawing:
             name,
             draw,
             rows=len(phases),
-            cols=len(PARITY),
-            size_in=(WIDE_IN, 2.15 * len(phases)),
+            cols=len(quantities),
+            size_in=(WIDE_IN, (2.15 if view.tensors else 3.2) * len(phases)),
             label=title,
             footer=view.footer,
         ),
         title,
         "Points on the diagonal over the whole range, without curvature at the ends, where rare "
-        "forces and large couplings lie. ω_Q: about 10 kHz (grey) is what an echo experiment "
-        "resolves. Energies are shown relative to the mean true energy on both axes: a constant "
+        + (
+            "forces and large couplings lie. ω_Q: about 10 kHz (grey) is what an echo experiment "
+            "resolves. "
+            if view.tensors
+            else "forces lie. "
+        )
+        + "Energies are shown relative to the mean true energy on both axes: a constant "
         "offset stays visible, and moves no atom.",
         [f"{material}/heldout/parity.npz", f"{material}/heldout/errors.json"],
         wide=True,

@@ -143,9 +143,15 @@ def trajectory_table(view: CampaignView, material: str) -> Html:
                     p["n_frames"],
                     number(p["ratio_force"], 2),
                     _milli(p["rmse_energy"]),
-                    *(_efg_row(own)[k] for k in (1, 2, 3, 4, 5)),
-                    _percent(split.get("static_share")),
-                    number(split.get("cross_term"), 2),
+                    *(
+                        (
+                            *_efg_row(own)[1:6],
+                            _percent(split.get("static_share")),
+                            number(split.get("cross_term"), 2),
+                        )
+                        if view.tensors
+                        else ()
+                    ),
                 ]
             )
     head = [
@@ -154,10 +160,10 @@ def trajectory_table(view: CampaignView, material: str) -> Html:
         "frames",
         "force RMSE/std",
         "energy RMSE (meV/atom)",
-        *EFG_HEAD[1:6],
-        "static share of error²",
-        "cross term with the tensor",
     ]
+    if not view.tensors:
+        return table(head, rows, numbers=range(2, 5))
+    head += [*EFG_HEAD[1:6], "static share of error²", "cross term with the tensor"]
     note = (
         "The static share of the tensor's squared error stays with an ion over the frames: it "
         "changes plateau and jump size; the rest is noise that ends at the first lag."

@@ -38,11 +38,12 @@ def build_page(results: Path, summary_path: Path) -> str:
     sections = [
         ("headlines", "In words", headlines(view)),
         ("claims", "Claims", claim_tables(view)),
-        ("regimes", "What an echo would see", regimes(view)),
+        *([("regimes", "What an echo would see", regimes(view))] if view.tensors else []),
         ("figures", "Figures", tag("div", *(f.markup() for f in figures), css="figures")),
         ("gates", "Gates", gates(view)),
         ("cost", "Cost", cost(ledger)),
         ("made", "How it was made", made(view)),
     ]
     names = ", ".join(view.materials)
-    return page(f"Spin-alignment echo and ion transport: {names}", banner(view), sections)
+    subject = "Spin-alignment echo and ion transport" if view.tensors else "Ion transport"
+    return page(f"{subject}: {names}", banner(view), sections)

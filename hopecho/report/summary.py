@@ -8,6 +8,8 @@ from typing import Any
 
 from hopecho.config import PROJECT_ROOT
 from hopecho.io.results import read_json
+from hopecho.labels.store import LabelStore
+from hopecho.report.label_sets import gather
 
 CLAIMS: Sequence[tuple[str, str]] = (
     ("acf_powder.json", "tau_sae"),
@@ -31,6 +33,8 @@ def summarise(
     run: Mapping[str, Sequence[str]],
     temperatures_k: Sequence[int],
     source: str,
+    store: LabelStore,
+    efg: bool = True,
     members: Collection[str] | None = None,
     targets: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
@@ -46,6 +50,10 @@ def summarise(
         Production temperatures, K.
     source : str
         What the labels are.
+    store : LabelStore
+        Where they are.
+    efg : bool
+        Whether the campaign has field gradients.
     members : collection of str, optional
         The structure, segment and status files of the campaign as it is configured now; others in
         the folder are left from other settings and do not count. All when left out.
@@ -57,24 +65,25 @@ def summarise(
     -------
     dict
         ``labels``, ``claims``, ``learning``, ``heldout``, ``efg``, ``structures``, ``segments``,
-        ``quarantine``, ``reference``, ``targets``.
+        ``label_sets``, ``reference``, ``targets``. Without field gradients ``efg`` is empty and
+        no claim is made of correlation functions.
     """
     claims = [
         claim
         for material, phases in run.items()
         for phase in phases
         for temperature in temperatures_k
-        for claim in _claims(results, material, phase, temperature)
+        for claim in _claims(results, material, phase, temperature, efg)
     ]
     return {
         "labels": source,
         "claims": claims,
         "learning": {m: _learning(results / m, members) for m in run},
         "heldout": {m: read_json(results / m / "heldout/errors.json")["phases"] for m in run},
-        "efg": {m: _without_provenance(results / m / "efg/fit.json") for m in run},
+        "efg": {m: _without_provenance(results / m / "efg/fit.json") for m in run if efg},
         "structures": {m: _structures(results / m, phases, members) for m, phases in run.items()},
         "segments": {m: _segments(results / m, phases, members) for m, phases in run.items()},
-        "quarantine": {m: _quarantine(results / m) for m in run},
+        "label_sets": {m: gather(results / m, store) for m in run},
         "reference": {m: _reference(m) for m in run},
         "targets": dict(targets or {}),
     }
@@ -84,9 +93,13 @@ def _without_provenance(path: Path) -> dict[str, Any]:
     return {k: v for k, v in read_json(path).items() if k != "provenance"}
 
 
-def _claims(results: Path, material: str, phase: str, temperature: int) -> Iterator[dict[str, Any]]:
+def _claims(
+    results: Path, material: str, phase: str, temperature: int, efg: bool
+) -> Iterator[dict[str, Any]]:
     folder = results / material / "phases" / phase / f"{temperature}K"
     for name, key in CLAIMS:
+        if name.startswith("acf") and not efg:
+            continue
         record = read_json(folder / name)
         claim = {
             "claim": key,
@@ -143,13 +156,6 @@ def _segments(
             sorted((folder / "phases" / phase).glob("quench*/*K/replica*/segment*.json")), members
         )
     ]
-
-
-def _quarantine(folder: Path) -> dict[str, str]:
-    reasons: dict[str, str] = {}
-    for path in sorted(folder.glob("**/labelled.json")):
-        reasons |= read_json(path)["quarantined"]
-    return reasons
 
 
 def _reference(material: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from ase import Atoms
 
 from hopecho.errors import HopechoError
 from hopecho.io.extxyz import ENERGY, FORCES, STRESS
+from hopecho.labels.campaign import require_one_set
 from hopecho.ufp.features import LabelledFrame
 
 
@@ -17,16 +18,10 @@ def labelled_frames(structures: Iterable[Atoms]) -> list[LabelledFrame]:
     Raises
     ------
     HopechoError
-        If a structure has no label, or the labels come from different sources.
+        If a structure has no label, or the labels are of different code, settings or data set.
     """
     structures = list(structures)
-    sources = sorted({str(atoms.info.get("source", "unknown")) for atoms in structures})
-    if len(sources) > 1:
-        raise HopechoError(
-            "labels of different sources must not be mixed in one fit",
-            got=", ".join(sources),
-            fix="use one labels.code, labels.dataset and settings for all frames of a dataset",
-        )
+    require_one_set(structures)
     return [_frame(number, atoms) for number, atoms in enumerate(structures)]
 
 

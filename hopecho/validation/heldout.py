@@ -39,7 +39,7 @@ class HeldoutErrors:
 
 
 def heldout_errors(
-    potential: Uf3Potential, model: EfgModel, frames: Sequence[Atoms], *, isotope: str
+    potential: Uf3Potential, model: EfgModel | None, frames: Sequence[Atoms], *, isotope: str
 ) -> HeldoutErrors:
     """Evaluate potential and EFG model on labelled frames.
 
@@ -47,8 +47,8 @@ def heldout_errors(
     ----------
     potential : Uf3Potential
         With its one-body energies.
-    model : EfgModel
-        Of the tensors.
+    model : EfgModel or None
+        Of the tensors; None in a campaign without field gradients.
     frames : sequence of Atoms
         Labelled, with info ``phase`` and ``trajectory``.
     isotope : str
@@ -64,7 +64,7 @@ def heldout_errors(
             "no held-out frame was labelled",
             fix="look at the quarantine (hopecho labels list) and at heldout.runs",
         )
-    tensors = [_tensors(model, frame) for frame in frames]
+    tensors = None if model is None else [_tensors(model, frame) for frame in frames]
     phases: dict[str, dict[str, Any]] = {}
     parity: dict[str, Array] = {}
     for phase in sorted({f.info["phase"] for f in frames}):
@@ -101,14 +101,17 @@ def _tensors(model: EfgModel, frame: Atoms) -> tuple[Array, Array]:
 def _metrics(
     potential: Uf3Potential,
     frames: Sequence[Atoms],
-    tensors: Sequence[tuple[Array, Array]],
+    tensors: Sequence[tuple[Array, Array]] | None,
     own: Sequence[int],
     isotope: str,
 ) -> dict[str, Any]:
+    errors = error_metrics(potential, labelled_frames([frames[i] for i in own]))
+    if tensors is None:
+        return {"potential": errors}
     true = np.stack([tensors[i][0] for i in own])
     predicted = np.stack([tensors[i][1] for i in own])
     result: dict[str, Any] = {
-        "potential": error_metrics(potential, labelled_frames([frames[i] for i in own])),
+        "potential": errors,
         "efg": efg_metrics(true, predicted, isotope=isotope),
     }
     one_run = len({frames[i].info["trajectory"] for i in own}) == 1
@@ -121,7 +124,7 @@ def _metrics(
 def _parity(
     potential: Uf3Potential,
     frames: Sequence[Atoms],
-    tensors: Sequence[tuple[Array, Array]],
+    tensors: Sequence[tuple[Array, Array]] | None,
     own: Sequence[int],
     phase: str,
     isotope: str,
@@ -136,12 +139,16 @@ def _parity(
         np.stack([frames[i].arrays[FORCES].ravel(), p.forces.ravel()], axis=1)
         for i, p in zip(own, predictions, strict=True)
     ]
+    pairs = {
+        f"{phase}/energy_ev_atom": np.array(energies, dtype=float),
+        f"{phase}/force_ev_a": np.concatenate(forces),
+    }
+    if tensors is None:
+        return pairs
     both = [np.concatenate([tensors[i][k] for i in own]) for k in (0, 1)]
     omega = [omega_q_isometric(t, [0, 0, 1], isotope=isotope) for t in both]
     coupling = [cq_abs(matrix_from_isometric(t), isotope=isotope) for t in both]
-    return {
-        f"{phase}/energy_ev_atom": np.array(energies, dtype=float),
-        f"{phase}/force_ev_a": np.concatenate(forces),
+    return pairs | {
         f"{phase}/omega_q_khz": np.stack(omega, axis=1),
         f"{phase}/cq_abs_khz": np.stack(coupling, axis=1),
     }

@@ -101,6 +101,37 @@ def test_labels_export(keys, campaign, tmp_path, capsys):
     assert sorted(f.info["REF_energy"] for f in frames) == [-13.5, -12.5]
 
 
+def test_show_tells_what_was_tried_and_what_to_do(keys, campaign, tmp_path, capsys):
+    store = LabelStore(tmp_path / "labels")
+    atoms = store.atoms(keys[0])
+    tried = [{"changes": {"param": {"mix_charge_amp": 0.1}}, "reasons": ["scf_unconverged"]}]
+    bad = "ee" * 32
+    store.quarantine(
+        bad, atoms, part="efg", reasons=["scf_unconverged"], log="last line", attempts=tried
+    )
+    assert main(["labels", "show", "eeee", "--configfile", campaign]) == 0
+    said = capsys.readouterr().out
+    for part in (bad, "Li12P4S16", "scientific", "mix_charge_amp", "labels.retries", "last line"):
+        assert part in said
+
+
+def test_retry_forgets_transient_failures_only(keys, campaign, tmp_path, capsys):
+    store = LabelStore(tmp_path / "labels")
+    killed = "dd" * 32
+    for _ in range(3):
+        store.quarantine(
+            killed, store.atoms(keys[0]), part="energy", reasons=["killed"], log="signal 9"
+        )
+    out = tmp_path / "out/li3ps4"
+    write_json(out / "heldout/labels0.json", {"keys": [keys[0], killed]})
+    write_json(out / "heldout/labels1.json", {"keys": [keys[2]]})
+    assert main(["labels", "retry", "--configfile", campaign]) == 0
+    assert "snakemake --cores 1 out/li3ps4/heldout/labels0.json" in capsys.readouterr().out
+    assert store.keys(quarantined=True) == [keys[2]]
+    assert len(store.keys()) == 2
+    assert [p.name for p in out.rglob("*.json")] == ["labels1.json"]
+
+
 def test_drop_removes_one_label_and_the_indices_that_name_it(keys, campaign, tmp_path, capsys):
     first, second = keys[:2]
     out = tmp_path / "out/li3ps4"
@@ -124,8 +155,9 @@ def test_drop_removes_one_label_and_the_indices_that_name_it(keys, campaign, tmp
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (["drop"], "give the label's hash"),
+        (["drop"], "give the hash of a label"),
         (["export"], "give a file to export to"),
+        (["show"], "give the hash of a structure"),
         (["drop", ""], "fits 3 labels"),
         (["drop", "no"], "fits 0 labels"),
     ],

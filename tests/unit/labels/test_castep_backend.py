@@ -7,7 +7,6 @@ from ase import Atoms
 
 from hopecho.errors import HopechoError
 from hopecho.labels.interface import LabelFailure, make_backend, structure_hash
-from hopecho.labels.quality import Gates
 
 # A castep that hands out the files of a good run, damaged.
 WRAPPER = """
@@ -67,10 +66,10 @@ def good(stand_in, tmp_path_factory):
 
 @pytest.fixture
 def planted(tmp_path, good):
-    def backend(damage: str, *, gates: Gates | None = None):
+    def backend(damage: str, **options):
         script = tmp_path / "castep.py"
-        script.write_text(WRAPPER.format(damage=damage, good=str(good)))
-        return make_backend("castep", command=f"{sys.executable} {script}", gates=gates)
+        script.write_text(WRAPPER.format(damage=damage, good=str(good / "attempt0")))
+        return make_backend("castep", command=f"{sys.executable} {script}", **options)
 
     return backend
 
@@ -94,16 +93,18 @@ def test_input_holds_every_digit_and_the_keywords(stand_in, tmp_path):
     atoms = structure()
     atoms.positions += 1 / 3
     stand_in.compute(atoms, tmp_path, efg=False)
-    text = (tmp_path / "energy" / "label.cell").read_text()
+    text = (tmp_path / "attempt0" / "energy" / "label.cell").read_text()
     assert f"{atoms.positions[0, 0]:.12f}" in text
-    assert "CUT_OFF_ENERGY: 500 eV" in (tmp_path / "energy" / "label.param").read_text()
+    assert (
+        "CUT_OFF_ENERGY: 500 eV" in (tmp_path / "attempt0" / "energy" / "label.param").read_text()
+    )
 
 
 def test_base_is_completed_not_computed_again(stand_in, tmp_path):
     base = stand_in.compute(structure(), tmp_path / "a", efg=False)
     assert base.efg is None
     full = stand_in.compute(structure(), tmp_path / "b", base=base)
-    assert not (tmp_path / "b" / "energy").exists()
+    assert not list((tmp_path / "b").glob("*/energy"))
     assert full.forces is base.forces
     assert full.efg.shape == (8, 3, 3)
     assert full.key == base.key
@@ -120,6 +121,36 @@ FAILURES = {
     "node lost": (CUT, "incomplete", True),
     "no output": ("castep.unlink(); os._exit(0)", "incomplete", True),
     "error exit": ("status = 3", "exit_code", True),
+    "its own error": (
+        "pathlib.Path(seed + '.0001.err').write_text('Error in hybrid'); status = 1",
+        "code_error",
+        False,
+    ),
+    "full disk": (
+        "pathlib.Path(seed + '.0001.err').write_text('write: No space left on device');" + CUT,
+        "io_error",
+        True,
+    ),
+    "out of time": (
+        "text = text.replace('Final energy', 'Insufficient time for another SCF cycle')",
+        "wall_time",
+        True,
+    ),
+    "k-points": (
+        "text = text.replace('Final energy', 'Warning: k-point set\\nFinal energy')",
+        "kpoint_warning",
+        False,
+    ),
+    "overlap": (
+        "text = text.replace('Final energy', 'Warning - atoms too close\\nFinal energy')",
+        "geometry_warning",
+        False,
+    ),
+    "charged": (
+        "text = text.replace('Final energy', 'net charge of system :  1.000\\nFinal energy')",
+        "charged_cell",
+        False,
+    ),
     "unconverged": (
         "text = text.replace('Final energy', ' *Warning* max. SCF cycles performed but system"
         " has not reached the groundstate.\\nFinal energy')",
@@ -222,22 +253,6 @@ def test_dispersion_corrected_energy_is_the_one_of_the_forces(planted, tmp_path)
     damage = f"text = re.sub(r'(Final energy.*)', r'\\1{line}', text)"
     label = planted(damage).compute(structure(), tmp_path / "run", efg=False)
     assert label.energy == -123.5
-
-
-def test_gates_are_limits(planted, tmp_path):
-    for gates, reason in (
-        (Gates(max_force_ev_a=1e-3), "force_limit"),
-        (Gates(max_stress_ev_a3=1e-6), "stress_limit"),
-    ):
-        with pytest.raises(LabelFailure, match=reason):
-            planted("", gates=gates).compute(structure(), tmp_path / "run")
-
-
-def test_direct_backend_gates(tmp_path):
-    backend = make_backend("model_pes", gates=Gates(max_force_ev_a=1e-3))
-    with pytest.raises(LabelFailure, match="force_limit") as caught:
-        backend.compute(structure(), tmp_path)
-    assert not caught.value.transient
 
 
 def test_commands_that_are_no_castep():

@@ -2,19 +2,17 @@ import numpy as np
 import pytest
 from ase import Atoms
 
+from hopecho.labels.castep import castep_reasons, castep_version
 from hopecho.labels.interface import label_key, settings_hash, structure_hash
 from hopecho.labels.quality import (
     TRANSIENT,
-    Gates,
-    castep_reasons,
-    castep_version,
+    Limits,
     efg_reasons,
     is_transient,
+    limit_reasons,
     match_atoms,
     results_reasons,
 )
-
-GATES = Gates()
 
 
 def skewed(n: int = 30) -> Atoms:
@@ -64,26 +62,36 @@ def test_match_names_what_differs():
 
 def test_results_gates():
     zero, six = np.zeros((4, 3)), np.zeros(6)
-    assert results_reasons(-1.0, zero, six, n_atoms=4, gates=GATES) == []
-    assert results_reasons(-1.0, zero, six, n_atoms=5, gates=GATES) == ["atom_count"]
-    assert results_reasons(-1.0, zero, six[:3], n_atoms=4, gates=GATES) == ["stress_shape"]
-    assert results_reasons(np.nan, zero, six, n_atoms=4, gates=GATES) == ["not_finite"]
-    assert results_reasons(0.0, zero + 25, six + 1, n_atoms=4, gates=GATES) == [
-        "force_limit",
-        "stress_limit",
-    ]
+    assert results_reasons(-1.0, zero, six, n_atoms=4) == []
+    assert results_reasons(-1.0, zero, six, n_atoms=5) == ["atom_count"]
+    assert results_reasons(-1.0, zero, six[:3], n_atoms=4) == ["stress_shape"]
+    assert results_reasons(np.nan, zero, six, n_atoms=4) == ["not_finite"]
+    assert results_reasons(-1.0, zero, None, n_atoms=4) == []
+    assert results_reasons(-1.0, zero * np.nan, None, n_atoms=4) == ["not_finite"]
+    assert results_reasons(-1.0, zero, six + np.inf, n_atoms=4) == ["not_finite"]
+
+
+def test_limits_are_of_norms_and_components():
+    limits = Limits(max_force_ev_a=5.0, max_stress_ev_a3=0.5)
+    forces, stress = np.zeros((2, 3)), np.zeros(6)
+    assert limit_reasons(forces, stress, limits) == []
+    forces[1] = [3.0, 4.0, 0.1]
+    stress[4] = -0.51
+    assert limit_reasons(forces, stress, limits) == ["force_limit", "stress_limit"]
+    assert limit_reasons(forces, None, limits) == ["force_limit"]
+    assert limit_reasons(forces, stress, Limits()) == []
 
 
 def test_efg_gates():
     good = np.tile(np.diag([1.0, 1.0, -2.0]), (2, 1, 1))
-    assert efg_reasons(good, n_atoms=2, gates=GATES) == []
-    assert efg_reasons(good, n_atoms=3, gates=GATES) == ["efg_shape"]
+    assert efg_reasons(good, n_atoms=2) == []
+    assert efg_reasons(good, n_atoms=3) == ["efg_shape"]
     rounded = np.round(good / 3, 4)
-    assert efg_reasons(rounded, n_atoms=2, gates=GATES) == []
+    assert efg_reasons(rounded, n_atoms=2) == []
     skew = good.copy()
     skew[0, 0, 1] = 0.1
-    assert efg_reasons(skew, n_atoms=2, gates=GATES) == ["efg_asymmetry"]
-    assert efg_reasons(good + np.eye(3), n_atoms=2, gates=GATES) == ["efg_trace"]
+    assert efg_reasons(skew, n_atoms=2) == ["efg_asymmetry"]
+    assert efg_reasons(good + np.eye(3), n_atoms=2) == ["efg_trace"]
 
 
 def test_text_gates_look_at_the_last_record():
@@ -99,6 +107,10 @@ def test_text_gates_look_at_the_last_record():
     assert castep_reasons(done + "Welcome to CASTEP version 24.1\n") == ["incomplete"]
     assert castep_reasons("") == ["incomplete"]
     assert castep_reasons(done, version="23.1") == ["version_mismatch"]
+    charge = "net charge of system                           :  {}\n"
+    assert castep_reasons(done.replace("...", charge.format("0.000"))) == []
+    assert castep_reasons(done.replace("...", charge.format("-1.000"))) == ["charged_cell"]
+    assert castep_reasons(done, errors="Error in nlpot: unknown") == ["code_error"]
     assert castep_version("CASTEP version: 24.1\n") == "24.1"
     assert castep_version("bash: castep: not found") is None
 

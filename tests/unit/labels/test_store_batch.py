@@ -12,8 +12,9 @@ from ase import Atoms
 
 from hopecho.errors import HopechoError
 from hopecho.io.extxyz import read_frames, write_frames
-from hopecho.labels.batch import backend_key, label_batch, read_labels
-from hopecho.labels.interface import Label, LabelFailure, structure_hash
+from hopecho.labels.batch import Rules, backend_key, label_batch, read_labels
+from hopecho.labels.interface import Label, LabelFailure, settings_hash, structure_hash
+from hopecho.labels.quality import Limits
 from hopecho.labels.store import LabelStore
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -52,12 +53,15 @@ class Planned:
 
     code, version, source, settings, dataset = "castep", "24.1", "CASTEP 24.1", "s", "C19"
 
-    def __init__(self, plan=None):
+    def __init__(self, plan=None, attempts=({},)):
         self.plan = plan or {}
+        self.attempts = attempts
         self.calls = []
+        self.tried = []
 
-    def compute(self, atoms, directory, *, efg=True, base=None):
+    def compute(self, atoms, directory, *, efg=True, base=None, tried=()):
         self.calls.append((structure_hash(atoms), efg, base is not None))
+        self.tried.append(set(tried))
         action = self.plan.get(structure_hash(atoms))
         (directory / "file").write_text("x")
         if isinstance(action, OSError):
@@ -66,7 +70,9 @@ class Planned:
             part, reasons = action
             if part == "energy" or efg:
                 partial = label_of(atoms, efg=False) if part == "efg" else None
-                raise LabelFailure(reasons, log="the log", part=part, partial=partial)
+                failure = LabelFailure(reasons, log="the log", part=part, partial=partial)
+                failure.attempts = [{"changes": c, "reasons": reasons} for c in self.attempts]
+                raise failure
         return base_with_efg(base, atoms) if base else label_of(atoms, efg=efg)
 
 
@@ -264,7 +270,7 @@ def test_batch_goes_on_past_failures(tmp_path):
     assert store.quarantined(result.keys[1]).log == "the log"
     assert {k for k, _ in result.problems} == set(result.keys[1:5])
     assert "No space left" in dict(result.problems)[result.keys[3]]
-    # Scratch stays for transient failures only.
+    # Files of a failed run stay for transient failures only.
     assert [p.name for p in (tmp_path / "scratch").iterdir()] == [result.keys[2]]
 
 
@@ -286,10 +292,74 @@ def test_next_run_retries_transient_failures_only(tmp_path):
     assert store.quarantined(backend_key(frames[1], other)) is None
 
 
+def test_a_structure_that_is_killed_every_time_is_set_aside(tmp_path):
+    frames, store = [frame(seed) for seed in range(2)], LabelStore(tmp_path / "store")
+    plan = {structure_hash(frames[0]): ("energy", ["killed"])}
+    states = []
+    for _ in range(4):
+        backend = Planned(plan)
+        result = label_batch(frames, backend, store, tmp_path / "s", rules=Rules(max_failures=3))
+        states.append(dict(result.states)[result.keys[0]])
+        assert dict(result.states)[result.keys[1]] == "labelled"
+    assert states == ["missing", "missing", "quarantined:killed", "quarantined:killed"]
+    assert not backend.calls
+    record = store.quarantined(result.keys[0])
+    assert (record.failures, record.transient) == (3, True)
+    # Another kind of failure is counted on its own: it says something else.
+    other = Planned({structure_hash(frames[0]): ("energy", ["scf_unconverged"])})
+    store.release(result.keys[0])
+    label_batch(frames, other, store, tmp_path / "s")
+    assert store.quarantined(result.keys[0]).failures == 1
+
+
+def test_a_new_retry_is_tried_and_the_old_ones_are_not(tmp_path):
+    atoms, store = frame(0), LabelStore(tmp_path / "store")
+    plan, mixing = {structure_hash(atoms): ("energy", ["scf_unconverged"])}, {"mixing": 0.1}
+    label_batch([atoms], Planned(plan), store, tmp_path / "s")
+    again = Planned(plan)
+    assert label_batch([atoms], again, store, tmp_path / "s").count("quarantined") == 1
+    assert again.calls == []
+    gentler = Planned(attempts=({}, mixing))
+    result = label_batch([atoms], gentler, store, tmp_path / "s")
+    assert gentler.tried == [{settings_hash({})}]
+    assert result.count("labelled") == 1
+    assert store.quarantined(result.keys[0]) is None
+
+
+def test_only_failures_that_settings_may_cure_are_tried_with_others(tmp_path):
+    atoms, store = frame(0), LabelStore(tmp_path / "store")
+    label_batch(
+        [atoms],
+        Planned({structure_hash(atoms): ("energy", ["atom_order"])}),
+        store,
+        tmp_path / "s",
+    )
+    backend = Planned(attempts=({}, {"mixing": 0.1}))
+    assert label_batch([atoms], backend, store, tmp_path / "s").count("quarantined") == 1
+    assert backend.calls == []
+
+
+def test_limits_are_judged_on_the_stored_label(tmp_path):
+    frames, store = [frame(seed, 4 + seed) for seed in range(3)], LabelStore(tmp_path / "store")
+    label_batch(frames, Planned(), store, tmp_path / "s")
+    largest = [np.linalg.norm(store.get(k).forces, axis=1).max() for k in sorted(store.keys())]
+    limit = float(np.sort(largest)[1] + 1e-9)
+    backend = Planned()
+    rules = Rules(limits=Limits(max_force_ev_a=limit))
+    strict = label_batch(frames, backend, store, tmp_path / "s", rules=rules)
+    assert (strict.count("labelled"), strict.count("quarantined")) == (2, 1)
+    bad = next(k for k, state in strict.states if state == "quarantined:force_limit")
+    assert f"limits {limit:g}" in store.quarantined(bad).log
+    loose = label_batch(frames, backend, store, tmp_path / "s")
+    assert loose.count("labelled") == 3
+    assert store.quarantined(bad) is None
+    assert backend.calls == []
+
+
 def test_field_gradients_complete_a_label(tmp_path):
     atoms, store = frame(0), LabelStore(tmp_path / "store")
     backend = Planned()
-    label_batch([atoms], backend, store, tmp_path / "s", efg=False)
+    label_batch([atoms], backend, store, tmp_path / "s", rules=Rules(efg=False))
     result = label_batch([atoms], backend, store, tmp_path / "s")
     assert [call[1:] for call in backend.calls] == [(False, False), (True, True)]
     assert store.get(result.keys[0]).efg is not None
@@ -300,7 +370,7 @@ def test_failed_field_gradients_leave_the_energy(tmp_path):
     backend = Planned({structure_hash(atoms): ("efg", ["efg_trace"])})
     first = label_batch([atoms], backend, store, tmp_path / "s")
     assert first.count("quarantined") == 1
-    second = label_batch([atoms], backend, store, tmp_path / "s", efg=False)
+    second = label_batch([atoms], backend, store, tmp_path / "s", rules=Rules(efg=False))
     assert second.count("labelled") == 1
     third = label_batch([atoms], backend, store, tmp_path / "s")
     assert third.count("quarantined") == 1

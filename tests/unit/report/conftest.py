@@ -5,8 +5,11 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from ase import Atoms
 
 from hopecho.io.results import write_arrays, write_csv, write_json
+from hopecho.labels.interface import Label, structure_hash
+from hopecho.labels.store import LabelStore
 from hopecho.report.ledger import ledger
 from hopecho.report.summary import summarise
 from hopecho.units import Quantity
@@ -242,8 +245,44 @@ def write_phase(folder, phase, rng):
                     write_json(run / f"segment{s}.json", segment_record(r, s, temperature))
 
 
-def write_campaign(results, *, source="model PES", converged=True):
+def census(*, good=(), checks=(), **quarantined):
+    return {
+        "n_labelled": len(good),
+        "labelled": list(good),
+        "quarantined": quarantined,
+        "checks": list(checks),
+    }
+
+
+def write_labels(store):
+    """Store a computed, a retried and an imported label, and a quarantined structure."""
+    keys = []
+    for k in range(4):
+        atoms = Atoms("LiS", positions=[[0, 0, 0], [2 + 0.1 * k, 0, 0]], cell=[6] * 3, pbc=True)
+        label = Label(
+            structure=structure_hash(atoms), energy=-1.0, forces=np.zeros((2, 3)), stress=None,
+            efg=None, code="castep", version="24.1", settings="s", dataset="d",
+            source="model PES", cpu_s=0.0 if k == 2 else 30.0,
+            changes={"param": {"mix_charge_amp": 0.2}} if k == 1 else {},
+            imported="aimd.extxyz" if k == 2 else "",
+        )  # fmt: skip
+        if k < 3:
+            keys.append(store.put(label, atoms))
+    store.quarantine(
+        label.key,
+        atoms,
+        part="energy",
+        reasons=["scf_unconverged"],
+        log="max. SCF cycles performed but system has not reached the groundstate",
+        attempts=[{"changes": {}, "reasons": ["scf_unconverged"]}],
+    )
+    return keys, label.key
+
+
+def write_campaign(results, *, source="model PES", converged=True, efg=True):
     """Write all files that the report reads, and its summary."""
+    store = LabelStore(results / "labels")
+    good, bad = write_labels(store)
     rng = np.random.default_rng(3)
     material = results / "li3ps4"
     for phase in PHASES:
@@ -254,13 +293,20 @@ def write_campaign(results, *, source="model PES", converged=True):
         write_json(material / f"al/{k}/status.json", round_status(k, last))
     fit = {"n_tensors": 4032, "n_structures": 84, "n_features": 309, "ridge": 1e-6}
     write_json(material / "efg/fit.json", fit, provenance=origin())
-    write_json(material / "efg/labelled.json", {"quarantined": {"f" * 64: "force_limit"}})
+    write_json(material / "efg/labelled.json", census(good=good, **{bad: "scf_unconverged"}))
     for rule, seconds in (("label_batch", 7200.0), ("segment", 9000.0), ("report_page", 3.0)):
         path = results / "benchmarks" / rule / "li3ps4.tsv"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"s\tcpu_time\tmax_rss\n{seconds}\t{0.9 * seconds}\t210\n")
-    write_csv(results / "ledger.csv", ledger(results), provenance=origin())
-    summary = summarise(results, run={"li3ps4": PHASES}, temperatures_k=TEMPERATURES, source=source)
+    write_csv(results / "ledger.csv", ledger(results, store), provenance=origin())
+    summary = summarise(
+        results,
+        run={"li3ps4": PHASES},
+        temperatures_k=TEMPERATURES,
+        source=source,
+        store=store,
+        efg=efg,
+    )
     write_json(results / "summary.json", summary, provenance=origin())
     return results
 

@@ -8,12 +8,14 @@ from html.parser import HTMLParser
 import pytest
 
 from hopecho.errors import HopechoError
-from hopecho.io.results import read_json
+from hopecho.io.results import read_json, write_json
+from hopecho.labels.store import LabelStore
 from hopecho.report.campaign import CampaignView
 from hopecho.report.claims import banner, claim_tables, headlines
 from hopecho.report.gates import gates
 from hopecho.report.model_drawings import targets
 from hopecho.report.page import build_page
+from hopecho.report.summary import summarise
 
 VOID = {"meta", "br", "hr", "img", "wbr", "path", "use", "rect", "image"}
 
@@ -46,7 +48,7 @@ def test_model_surface_is_named_and_explained(said):
     assert "labels: model PES" in said
     assert "not from DFT" in said
     assert "not a comparison with experiment" in said
-    assert "unconverged" not in said
+    assert "taken unconverged" not in said
 
 
 def test_headlines_follow_the_verdicts(said):
@@ -154,11 +156,67 @@ def test_failed_segments_are_listed(make_campaign, edit_summary):
     assert "23 of 24" in said
 
 
+def test_labels_are_counted_and_failures_shown_with_their_log(
+    campaign, edit_summary, make_campaign
+):
+    said = without_figures(campaign)
+    # 3 labelled, 1 imported, 1 after a retry, 1 quarantined, 60 CPU s, 30 for each computed one.
+    assert "efg | 3 | 1 | 1 | 1 | 60 | 30 |" in said.replace("60.0", "60").replace("30.0", "30")
+    assert "1 imported labels were not compared" in said
+    assert "scf_unconverged" in said
+    assert "labels.retries" in said
+    assert "has not reached the groundstate" in said
+    results = make_campaign()
+
+    def check(summary):
+        entry = {
+            "key": "k",
+            "file": "f",
+            "energy_ev_atom": 1e-4,
+            "force_ev_a": 3e-3,
+            "efg_au": None,
+        }
+        summary["label_sets"]["li3ps4"]["checks"] = [entry]
+
+    edit_summary(results, check)
+    assert "energy 0.1 meV/atom, force 3 meV/Å." in without_figures(results)
+
+
+def test_a_campaign_without_field_gradients_has_no_echo(make_campaign):
+    results = make_campaign(efg=False)
+    for path in [*results.glob("**/acf*"), *results.glob("**/efg/fit.json")]:
+        path.unlink()
+    errors = json.loads((results / "li3ps4/heldout/errors.json").read_text())
+    for phase in errors["phases"].values():
+        for part in (phase, *phase["trajectories"].values()):
+            part.pop("efg")
+            part.pop("efg_split", None)
+    store = LabelStore(results / "labels")
+    write_json(results / "li3ps4/heldout/errors.json", {"phases": errors["phases"]})
+    summary = summarise(
+        results,
+        run={"li3ps4": ["beta", "amorphous"]},
+        temperatures_k=[300, 500],
+        source="QE 6.7",
+        store=store,
+        efg=False,
+    )
+    write_json(results / "summary.json", summary, provenance={})
+    page = build_page(results, results / "summary.json")
+    assert "Energies and forces of this campaign are labels of QE 6.7." in page
+    assert "has no field gradients, and so no echo" in page
+    assert "labels: QE 6.7" in page
+    for word in ("τ_SAE", "ω_Q", "C_Q", "field-gradient model"):
+        assert word not in page.replace("(labels.efg)", "")
+
+
 def test_names_are_escaped(make_campaign, edit_summary):
     results = make_campaign()
 
     def inject(summary):
-        summary["quarantine"]["li3ps4"] = {"a" * 64: "<script>alert(1)</script> & more"}
+        evil = "<script>alert(1)</script> & more"
+        entry = {"reason": evil, "part": evil, "failures": 1, "formula": evil, "log": evil}
+        summary["label_sets"]["li3ps4"]["quarantine"] = {"a" * 64: entry}
         summary["labels"] = 'x"<b>'
 
     edit_summary(results, inject)

@@ -1,11 +1,21 @@
 """Claims with their paths, and costs from the workflow's benchmark files."""
 
+import numpy as np
 import pytest
+from ase import Atoms
 
 from hopecho.errors import HopechoError
 from hopecho.io.results import write_json
+from hopecho.labels.interface import Label, structure_hash
+from hopecho.labels.store import LabelStore
 from hopecho.report.ledger import COLUMNS, by_rule, ledger
 from hopecho.report.summary import CLAIMS, summarise
+
+
+def census(**quarantined):
+    known = {"labelled": [], "n_labelled": 0, "checks": []}
+    return known | {"quarantined": quarantined}
+
 
 DETAIL = ("fits", "headline_fit", "regime", "reason", "smallest_decay", "run_ps")
 
@@ -28,14 +38,14 @@ def results(tmp_path):
         write_json(m / f"al/{number}/status.json", {"round": number, "accepted": accepted})
     write_json(m / "heldout/errors.json", {"phases": {"beta": 1}, "provenance": {"seed": 1}})
     write_json(m / "efg/fit.json", {"ridge": 0.1, "provenance": {"seed": 1}})
-    write_json(m / "heldout/labelled.json", {"quarantined": {"k1": "force"}})
-    write_json(m / "al/0/audit/labelled.json", {"quarantined": {"k1": "force", "k2": "scf"}})
+    write_json(m / "heldout/labelled.json", census(k1="force"))
+    write_json(m / "al/0/audit/labelled.json", census(k1="force", k2="scf"))
     return tmp_path
 
 
 def summary(results, **changes):
     known = {"run": {"li3ps4": ["beta", "glass"]}, "temperatures_k": [300], "source": "model PES"}
-    return summarise(results, **(known | changes))
+    return summarise(results, store=LabelStore(results / "labels"), **(known | changes))
 
 
 def test_every_claim_stands_with_its_file(results):
@@ -65,10 +75,18 @@ def test_errors_quarantine_and_reference(results):
     said = summary(results)
     assert said["heldout"] == {"li3ps4": {"beta": 1}}
     assert said["efg"] == {"li3ps4": {"ridge": 0.1}}
-    assert said["quarantine"] == {"li3ps4": {"k1": "force", "k2": "scf"}}
+    quarantine = said["label_sets"]["li3ps4"]["quarantine"]
+    assert {key: entry["reason"] for key, entry in quarantine.items()} == {
+        "k1": "force",
+        "k2": "scf",
+    }
+    assert said["label_sets"]["li3ps4"]["sets"]["al/0/audit"]["n_quarantined"] == 2
     assert said["structures"]["li3ps4"]["beta/quench0"] == {"density_g_cm3": 1.8}
     assert said["reference"]["li3ps4"]
-    assert summarise(results, run={}, temperatures_k=[], source="x")["claims"] == []
+    assert summary(results, run={}, temperatures_k=[], source="x")["claims"] == []
+    without = summary(results, efg=False)
+    assert without["efg"] == {}
+    assert {c["claim"] for c in without["claims"]} == {k for n, k in CLAIMS if "acf" not in n}
 
 
 def test_a_missing_product_is_named(results):
@@ -98,7 +116,7 @@ def test_ledger_has_one_row_a_job(tmp_path):
     # Snakemake writes NA or - for a job too short to be sampled.
     benchmark(tmp_path, "fit/al/0.tsv", "0.2\t0:00:00\tNA\tNA\tNA\tNA\tNA\tNA\tNA\tNA\n")
     benchmark(tmp_path, "dash/a.tsv", "0.1\t0:00:00\t-\t-\t-\t-\t-\t-\t0.00\t-\n")
-    table = ledger(tmp_path)
+    table = ledger(tmp_path, LabelStore(tmp_path / "labels"))
     assert tuple(table.columns) == COLUMNS
     rows = {(r.rule, r.wildcards): r for r in table.itertuples()}
     assert len(rows) == 4
@@ -108,11 +126,32 @@ def test_ledger_has_one_row_a_job(tmp_path):
     assert (short.wall_s, short.cpu_s, short.max_rss_mb) == (0.2, 0.0, 0.0)
 
 
+def test_ledger_knows_what_a_label_cost(tmp_path):
+    store, keys = LabelStore(tmp_path / "labels"), []
+    for seed, cpu_s, imported in ((0, 3.0, ""), (1, 5.0, ""), (2, 0.0, "old.extxyz")):
+        atoms = Atoms("Li", positions=[[seed, 0, 0]], cell=[9, 9, 9], pbc=True)
+        label = Label(
+            structure=structure_hash(atoms), energy=0.0, forces=np.zeros((1, 3)), stress=None,
+            efg=None, code="c", version="1", settings="s", dataset="d", source="C 1",
+            cpu_s=cpu_s, imported=imported,
+        )  # fmt: skip
+        keys.append(store.put(label, atoms))
+    index = {"labels": [[key, "labelled"] for key in keys] + [["f" * 64, "quarantined:x"]]}
+    write_json(tmp_path / "li3ps4/al/0/audit/labels4.json", index)
+    row = "9\t0:00:09\t1\t1\t1\t1\t0\t0\t9\t8\n"
+    benchmark(tmp_path, "label_batch/li3ps4/al/0/audit-4.tsv", row)
+    benchmark(tmp_path, "fit/li3ps4.tsv", row)
+    rows = {r.rule: r for r in ledger(tmp_path, store).itertuples()}
+    assert (rows["label_batch"].labels, rows["label_batch"].cpu_s_per_label) == (3, 4.0)
+    assert np.isnan(rows["fit"].labels)
+    assert np.isnan(rows["fit"].cpu_s_per_label)
+
+
 def test_costs_by_rule_dearest_first(tmp_path):
     for k, cpu in enumerate((1.0, 2.0)):
         benchmark(tmp_path, f"a/{k}.tsv", f"3.0\t0:00:03\t{10 * k}\t1\t1\t1\t0\t0\t9\t{cpu}\n")
     benchmark(tmp_path, "b/0.tsv", "1.0\t0:00:01\t5\t1\t1\t1\t0\t0\t9\t40\n")
-    table = by_rule(ledger(tmp_path))
+    table = by_rule(ledger(tmp_path, LabelStore(tmp_path / "labels")))
     assert table["rule"].tolist() == ["b", "a"]
     assert table["jobs"].tolist() == [1, 2]
     assert table["cpu_s"].tolist() == [40.0, 3.0]
@@ -121,5 +160,5 @@ def test_costs_by_rule_dearest_first(tmp_path):
 
 
 def test_no_benchmarks_give_an_empty_ledger(tmp_path):
-    assert len(ledger(tmp_path)) == 0
-    assert len(by_rule(ledger(tmp_path))) == 0
+    assert len(ledger(tmp_path, LabelStore(tmp_path / "labels"))) == 0
+    assert len(by_rule(ledger(tmp_path, LabelStore(tmp_path / "labels")))) == 0

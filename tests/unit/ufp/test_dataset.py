@@ -29,8 +29,10 @@ def test_labels_are_taken_over_with_their_name():
 
 
 def test_sources_are_not_mixed():
-    with pytest.raises(HopechoError, match=r"CASTEP 24\.1, model PES"):
+    with pytest.raises(HopechoError, match=r"1 of CASTEP 24\.1 .*, 1 of model PES"):
         labelled_frames([labelled(), labelled("CASTEP 24.1")])
+    with pytest.raises(HopechoError, match="fitted together"):
+        labelled_frames([labelled(label_set="castep/a/x"), labelled(label_set="castep/b/x")])
 
 
 @pytest.mark.parametrize("missing", ["REF_energy", "REF_forces"])
