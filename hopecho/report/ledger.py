@@ -27,7 +27,7 @@ def ledger(results: Path, store: LabelStore) -> pd.DataFrame:
     DataFrame
         One row a job: rule, wildcards, wall_s, cpu_s, max_rss_mb; jobs too short to be measured
         count 0. Jobs of labels also have their number and the CPU time that one took when it was
-        computed, by this campaign or another.
+        computed, by this campaign or another; other jobs have 0 there.
     """
     rows = []
     root = results / "benchmarks"
@@ -48,15 +48,15 @@ def ledger(results: Path, store: LabelStore) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _labels(job: Path, store: LabelStore, rule: str) -> tuple[int | None, float | None]:
+def _labels(job: Path, store: LabelStore, rule: str) -> tuple[int, float]:
     """Labels of a batch ``{material}/{label_set}-{batch}``, and the mean CPU time of one, s."""
     folder, _, batch = job.as_posix().rpartition("-")
     index = Path(folder) / f"labels{batch}.json"
     if rule != "label_batch" or not index.is_file():
-        return None, None
+        return 0, 0.0
     found = [label for key, _ in read_json(index)["labels"] if (label := store.get(key))]
     costs = [label.cpu_s for label in found if not label.imported]
-    return len(found), (sum(costs) / len(costs) if costs else None)
+    return len(found), (sum(costs) / len(costs) if costs else 0.0)
 
 
 def by_rule(table: pd.DataFrame) -> pd.DataFrame:
