@@ -26,6 +26,10 @@ _RESOLUTION_A = 1e-10
 
 BACKENDS: Mapping[str, tuple[str, str]] = {
     "castep": ("hopecho.labels.castep", "CastepBackend"),
+    "espresso": ("hopecho.labels.espresso", "EspressoBackend"),
+    "abinit": ("hopecho.labels.abinit", "AbinitBackend"),
+    "xtb": ("hopecho.labels.xtb", "XtbBackend"),
+    "ase": ("hopecho.labels.calculator", "AseBackend"),
     "model_pes": ("hopecho.labels.direct", "DirectBackend"),
 }
 """Values of ``labels.code``: the module and the class, imported on use."""

@@ -18,6 +18,8 @@ from hopecho.errors import HopechoError
 
 STAND_INS: Mapping[str, tuple[str, ...]] = {
     "hopecho-castep": ("hopecho.standins.castep",),
+    "hopecho-pw": ("hopecho.standins.espresso", "pw"),
+    "hopecho-gipaw": ("hopecho.standins.espresso", "gipaw"),
 }
 """Commands that run with this interpreter, installed or not: what stands behind ``python -m``."""
 
