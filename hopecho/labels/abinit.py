@@ -146,7 +146,7 @@ class AbinitBackend(BaseBackend):
         self._write_input(atoms, directory, keywords, efg=efg)
         ended = self._program.run([_INPUT], directory, stdout=_LOG, timeout_s=self._timeout_s)
         text, log = (_text(directory / name) for name in (_OUTPUT, _LOG))
-        reasons = [*abinit_reasons(text, log=log, version=self.version), *ended]
+        reasons = [*ended, *abinit_reasons(text, log=log, version=self.version)]
         if reasons:
             raise _failure(directory, reasons)
         return _results(atoms, directory, text, efg=efg)

@@ -172,7 +172,7 @@ class CastepBackend(BaseBackend):
         )
         errors = excerpt(directory, [p.name for p in sorted(directory.glob("*.err"))])
         text = _text(directory)
-        reasons = [*castep_reasons(text, errors=errors, version=self.version), *ended]
+        reasons = [*ended, *castep_reasons(text, errors=errors, version=self.version)]
         if reasons:
             raise _failure(directory, reasons)
 

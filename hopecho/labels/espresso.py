@@ -156,7 +156,7 @@ class EspressoBackend(BaseBackend):
                 ["-in", INPUT], directory, stdout=OUTPUT, timeout_s=self._timeout_s
             )
             text = _text(directory / OUTPUT)
-            reasons = [*espresso_reasons(text, version=self.version), *ended]
+            reasons = [*ended, *espresso_reasons(text, version=self.version)]
             if reasons:
                 raise _failure(directory, reasons)
             results = _results(atoms, text, directory, stress=bool(keywords["stress"]))
@@ -205,7 +205,7 @@ class EspressoBackend(BaseBackend):
             ["-in", GIPAW_INPUT], folder, stdout=GIPAW_OUTPUT, timeout_s=self._timeout_s
         )
         text = _text(folder / GIPAW_OUTPUT)
-        reasons = [*gipaw_reasons(text, version=self._gipaw_version), *ended]
+        reasons = [*ended, *gipaw_reasons(text, version=self._gipaw_version)]
         if reasons:
             raise _failure(folder, reasons)
         try:
