@@ -8,7 +8,7 @@ export PATH := $(BIN):$(PATH)
 export OMP_NUM_THREADS ?= 1
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help run test test-unit test-workflow test-integration validate bench lint format lock clean-venv
+.PHONY: help run test test-unit test-workflow test-integration validate demo-dft bench lint format lock clean-venv
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -33,6 +33,10 @@ test-integration: .venv/installed.lock  ## README's commands in a fresh clone, e
 validate: .venv/installed.lock  ## long statistics: coverage of the error bars
 	$(BIN)/pytest tests/validate -n 2 -q
 
+demo-dft: .venv/installed.lock  ## labels by a real code: needs quantum-espresso and cp2k-data
+	$(BIN)/hopecho pseudo gth Li P S --out store/pseudo
+	$(BIN)/snakemake --cores $(CORES) --configfile campaigns/espresso-demo.yaml
+
 bench: .venv/installed.lock  ## measurements behind the numbers in docs
 	$(BIN)/python benchmarks/run.py
 
@@ -50,7 +54,7 @@ format: .venv/installed.lock  ## rewrite the sources in the project's format
 	$(BIN)/snakefmt Snakefile rules
 
 lock: .venv/installed.lock  ## resolve requirements.lock again (needs uv)
-	uv pip compile pyproject.toml --extra dev --extra slurm --universal --python-version 3.11 \
+	uv pip compile pyproject.toml --extra dev --extra slurm --extra xtb --universal --python-version 3.11 \
 	    --generate-hashes --no-header --no-annotate --upgrade -o requirements.lock
 
 clean-venv:  ## remove the environment

@@ -114,7 +114,7 @@ def damaged_espresso(text: str, fault: str) -> str:
         return re.sub(r"(tau\(   7\) = \( +)\S+", r"\g<1>0.3123456", text)
     if fault == "overflow":
         # Three digits for the index of an atom, and a lattice of more than 999 atoms.
-        return re.sub(r"(?m)^( +Li +) 3( )", r"\1**\2", text)
+        return re.sub(r"(?m)^( +Li +)  3( )", r"\1***\2", text)
     return text
 
 
@@ -129,7 +129,8 @@ def espresso(folder: Path, program: str, arguments: list[str]) -> int:
     if fault in ("error", "full disk"):
         said = "problems computing cholesky" if fault == "error" else "No space left on device"
         sys.stdout.write(
-            f"     Program PWSCF v.6.7MaX starts on\n     Error in routine cdiaghg (1):\n     {said}\n"
+            "     Program PWSCF v.6.7MaX starts on\n"
+            f"     Error in routine cdiaghg (1):\n     {said}\n"
         )
         return 1
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
