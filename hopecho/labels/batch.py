@@ -24,7 +24,7 @@ from hopecho.labels.interface import (
     settings_hash,
     structure_hash,
 )
-from hopecho.labels.quality import RETRYABLE, Limits, is_transient, limit_reasons
+from hopecho.labels.quality import RETRYABLE, Limits, by_weight, limit_reasons
 from hopecho.labels.store import LIMITS, LabelStore
 
 if TYPE_CHECKING:
@@ -231,8 +231,7 @@ def _failed(failure: LabelFailure, atoms: Atoms, key: str, store: LabelStore, ru
     """Record a failure; return the state of its structure."""
     if failure.partial is not None:
         store.put(failure.partial, atoms)
-    # The scientific reason comes first: it is the one that decides.
-    reasons = sorted(failure.reasons, key=lambda reason: is_transient([reason]))
+    reasons = by_weight(failure.reasons)
     record = store.quarantine(
         key,
         atoms,

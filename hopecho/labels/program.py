@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -24,6 +25,10 @@ STAND_INS: Mapping[str, tuple[str, ...]] = {
 """Commands that run with this interpreter, installed or not: what stands behind ``python -m``."""
 
 _GRACE_S = 10.0
+_TELLING = re.compile(
+    r"warning|error|not (?:achieved|converged|reached)|exceeded|insufficient|net +charge", re.I
+)
+_MAX_TELLING = 12
 
 
 @dataclass(frozen=True)
@@ -167,11 +172,14 @@ def _end_group(child: subprocess.Popen[bytes]) -> None:
 
 
 def excerpt(directory: Path, names: Sequence[str], *, lines: int = 40) -> str:
-    """Return the ends of the named files, and say which are missing or empty."""
+    """Return warnings and ends of the named files, and say which are missing or empty."""
     parts = []
     for name in names:
         path = directory / name
         text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+        everything = text.splitlines()
+        before = [line for line in everything[:-lines] if _TELLING.search(line)][:_MAX_TELLING]
+        kept = [*before, *(["..."] if before else []), *everything[-lines:]]
         empty = "(empty)" if path.is_file() else "(missing)"
-        parts.append(f"{name}:\n" + ("\n".join(text.splitlines()[-lines:]) or empty))
+        parts.append(f"{name}:\n" + ("\n".join(kept) or empty))
     return "\n".join(parts)

@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-TRANSIENT = frozenset(
-    {"killed", "wall_time", "incomplete", "exit_code", "io_error", "version_mismatch"}
-)
-"""Reasons after which the label is computed again by the next run."""
+TRANSIENT = ("io_error", "wall_time", "killed", "version_mismatch", "incomplete", "exit_code")
+"""Reasons after which the label is computed again by the next run, the most telling first."""
 
 RETRYABLE = frozenset({"scf_unconverged", "code_error"})
 """Reasons that other settings may cure: ``labels.retries``."""
@@ -65,6 +63,12 @@ class Limits:
 def is_transient(reasons: Iterable[str]) -> bool:
     """Return whether every reason is transient (one scientific reason decides)."""
     return all(reason in TRANSIENT for reason in reasons)
+
+
+def by_weight(reasons: Iterable[str]) -> list[str]:
+    """Sort reasons: a scientific one decides, and of transient ones the most telling."""
+    rank = {reason: number for number, reason in enumerate(TRANSIENT)}
+    return sorted(reasons, key=lambda reason: rank.get(reason, -1))
 
 
 def results_reasons(

@@ -158,3 +158,10 @@ def test_excerpts_say_what_is_missing(tmp_path):
     (tmp_path / "b").write_text("")
     said = excerpt(tmp_path, ["a", "b", "c"], lines=2)
     assert said == "a:\n98\n99\nb:\n(empty)\nc:\n(missing)"
+
+
+def test_excerpts_keep_the_warning_far_above_the_end(tmp_path):
+    lines = [f"row {k}" for k in range(500)]
+    lines[7] = " *Warning* max. SCF cycles performed but system has not reached the groundstate."
+    (tmp_path / "a").write_text("\n".join(lines))
+    assert excerpt(tmp_path, ["a"], lines=2).splitlines()[1:] == [lines[7], "...", *lines[-2:]]

@@ -7,6 +7,7 @@ from hopecho.labels.interface import label_key, settings_hash, structure_hash
 from hopecho.labels.quality import (
     TRANSIENT,
     Limits,
+    by_weight,
     efg_reasons,
     is_transient,
     limit_reasons,
@@ -119,6 +120,9 @@ def test_one_scientific_reason_decides():
     assert is_transient(["killed", "incomplete"])
     assert not is_transient(["incomplete", "scf_unconverged"])
     assert "not_finite" not in TRANSIENT
+    assert by_weight(["incomplete", "exit_code", "io_error"])[0] == "io_error"
+    assert by_weight(["exit_code", "incomplete", "killed"])[0] == "killed"
+    assert by_weight(["killed", "code_error", "exit_code"])[0] == "code_error"
 
 
 def test_structure_hash_is_of_content():
