@@ -63,7 +63,8 @@ def forecast(campaign: Campaign) -> Forecast:
             frames = length_ps / campaign.get("md.stride_ps")
             steps = length_ps * 1e3 / campaign.get("md.dt_fs")
             md_cpu_s += steps * n_atoms * US_PER_ATOM_STEP * 1e-6
-            efg_cpu_s += frames * n_atoms * 0.4 * US_PER_LI_FRAME * 1e-6
+            if campaign.get("labels.efg"):
+                efg_cpu_s += frames * n_atoms * 0.4 * US_PER_LI_FRAME * 1e-6
             disk += frames * n_atoms * BYTES_PER_ATOM_FRAME
             simulated_ps += length_ps
     return Forecast(md_cpu_s, efg_cpu_s, disk, simulated_ps * 1e-3)
@@ -74,8 +75,9 @@ def forecast_lines(campaign: Campaign) -> Iterator[str]:
     cost = forecast(campaign)
     rounds = campaign.get("learning.max_rounds")
     yield f"hopecho: labels: {campaign.get('labels.source')} ({campaign.get('labels.code')})"
+    tensors = f"tensors {cost.efg_cpu_s / 60:.0f} CPU min, " if campaign.get("labels.efg") else ""
     yield (
         f"hopecho: production {cost.simulated_ns:.3g} ns of MD: {cost.md_cpu_s / 60:.0f} CPU min, "
-        f"tensors {cost.efg_cpu_s / 60:.0f} CPU min, {cost.disk_bytes / 1e6:.0f} MB on disk; "
+        f"{tensors}{cost.disk_bytes / 1e6:.0f} MB on disk; "
         f"at most {rounds} rounds of learning before it"
     )

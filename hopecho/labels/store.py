@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _FORMAT = 1
 _QUARANTINE = ".quarantine"
-_LOG_CHARACTERS = 4000
+_LOG_HEAD, _LOG_TAIL = 800, 3200
 
 
 LIMITS = "limits"
@@ -140,7 +140,7 @@ class LabelStore:
         Transient failures of the same part are counted; attempts add up.
         """
         before = self.quarantined(key)
-        record = Quarantine(key, part, tuple(reasons), log[-_LOG_CHARACTERS:], tuple(attempts))
+        record = Quarantine(key, part, tuple(reasons), _shortened(log), tuple(attempts))
         if before is not None and before.part == part:
             count = before.failures + 1 if before.transient and record.transient else 1
             record = replace(record, attempts=before.attempts + record.attempts, failures=count)
@@ -241,6 +241,13 @@ class LabelStore:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _shortened(log: str) -> str:
+    """Beginning of a log, where a reader's message stands, and its end."""
+    if len(log) <= _LOG_HEAD + _LOG_TAIL:
+        return log
+    return f"{log[:_LOG_HEAD]}\n[...]\n{log[-_LOG_TAIL:]}"
 
 
 def _umask() -> int:

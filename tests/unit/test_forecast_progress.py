@@ -107,3 +107,14 @@ def test_a_structure_quarantined_in_two_sets_counts_once(config, tmp_path):
     page = tmp_path / "out/report.html"
     page.write_text("")
     assert f"report: {page}" in status(config)
+
+
+def test_without_field_gradients_no_tensor_is_forecast(config):
+    with_tensors = Campaign(validate(config))
+    config["labels"]["efg"] = False
+    without = Campaign(validate(config))
+    assert forecast(with_tensors).efg_cpu_s > 0
+    assert forecast(without).efg_cpu_s == 0
+    assert forecast(without).md_cpu_s == forecast(with_tensors).md_cpu_s
+    assert "tensors" in "\n".join(forecast_lines(with_tensors))
+    assert "tensors" not in "\n".join(forecast_lines(without))

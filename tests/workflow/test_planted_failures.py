@@ -28,7 +28,6 @@ CODES = {
 SAID = {
     "charged_cell": "net charge",
     "kpoint_warning": "k-point",
-    "killed": "(missing)",
     "io_error": "No space left",
     "code_error": "Error in",
 }
