@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -53,7 +54,11 @@ def _log_to(path: str | None) -> None:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call a script's main and turn a `HopechoError` into one clear message and exit status 1."""
+    """Call a script's main and turn a `HopechoError` into one clear message and exit status 1.
+
+    A termination signal ends the script as an exception would: what it started is ended, too.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         main()
     except HopechoError as error:

@@ -35,6 +35,7 @@ MISSING = "missing"
 QUARANTINED = "quarantined"
 LABEL_SET = "label_set"
 """Info key of a labelled frame: frames of different sets are never fitted together."""
+_PREFIX = 16
 Progress = Callable[[int, int, str, str], None]
 
 
@@ -135,6 +136,9 @@ def label_batch(
     computed = 0
     problems: list[tuple[str, str]] = []
     scratch.mkdir(parents=True, exist_ok=True)
+    for left in scratch.glob("?" * _PREFIX + ".*"):
+        # Of a job that was killed; one job works in a scratch folder at a time.
+        shutil.rmtree(left, ignore_errors=True)
     for done, (key, atoms) in enumerate(unique.items(), start=1):
         take_imported(atoms, backend, store, key)
         state = _known_state(store, key, backend, rules)
@@ -200,7 +204,7 @@ def _compute(
     tried = record.tried if record is not None else frozenset()
     try:
         # A folder of its own: another process may be labelling the same structure.
-        with tempfile.TemporaryDirectory(prefix=f"{key[:16]}.", dir=scratch) as directory:
+        with tempfile.TemporaryDirectory(prefix=f"{key[:_PREFIX]}.", dir=scratch) as directory:
             try:
                 label = backend.compute(
                     atoms, Path(directory), efg=rules.efg, base=store.get(key), tried=tried

@@ -1,6 +1,8 @@
 """Attempts with changed settings, programs with a time limit, and what is left of them."""
 
 import os
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -142,6 +144,35 @@ def test_the_time_limit_ends_all_processes(tmp_path):
     else:
         os.kill(pid, 9)
         pytest.fail("the program's child outlived it")
+
+
+TERMINATED = """
+import sys, pathlib
+from hopecho.labels.program import Program
+from hopecho.script import run
+def main():
+    code = "import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(60)"
+    Program.resolve(f'{sys.executable} -c "{code}"').run([], pathlib.Path('.'), stdout='out')
+run(main)
+"""
+
+
+def test_a_terminated_job_ends_its_program(tmp_path):
+    job = subprocess.Popen(
+        [sys.executable, "-c", TERMINATED],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[3])},
+    )
+    pid_file = tmp_path / "pid"
+    for _ in range(400):
+        if pid_file.exists() and pid_file.read_text():
+            break
+        time.sleep(0.05)
+    pid = int(pid_file.read_text())
+    job.terminate()
+    assert job.wait(30) == 128 + signal.SIGTERM
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
 
 
 def test_a_relative_command_is_found_from_another_folder(tmp_path, monkeypatch):

@@ -277,6 +277,17 @@ def test_batch_goes_on_past_failures(tmp_path):
     assert [p.name for p in (tmp_path / "scratch").iterdir()] == [result.keys[2]]
 
 
+def test_folders_of_a_killed_job_are_removed(tmp_path):
+    left = tmp_path / "s" / ("a" * 16 + ".x1")
+    kept = tmp_path / "s" / ("b" * 64)
+    for folder in (left, kept):
+        folder.mkdir(parents=True)
+        (folder / "file").write_text("x")
+    label_batch([frame(0)], Planned(), LabelStore(tmp_path / "store"), tmp_path / "s")
+    assert not left.exists()
+    assert kept.exists()
+
+
 def test_next_run_retries_transient_failures_only(tmp_path):
     frames = [frame(seed) for seed in range(3)]
     keys = [structure_hash(f) for f in frames]
