@@ -22,7 +22,7 @@ import hashlib
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +39,7 @@ from hopecho.labels.abinit_input import (
     pseudopotential_paths,
 )
 from hopecho.labels.base import BaseBackend, Results
-from hopecho.labels.interface import LabelFailure
+from hopecho.labels.interface import LabelFailure, Options
 from hopecho.labels.program import Program, excerpt
 from hopecho.labels.quality import match_atoms
 
@@ -73,21 +73,13 @@ class AbinitBackend(BaseBackend):
 
     Parameters
     ----------
-    command : str, optional
-        ``labels.command``, run without a shell as ``<command> abinit.in``; default ``abinit``.
-    settings : mapping
-        ``parameters``: Abinit's own input variables in its own units (``ecut`` in Hartree), which
-        need ``ecut`` and one of ``toldfe``, ``toldff``, ``tolrff``, ``tolvrs``, ``tolwfr``;
-        ``pseudopotentials``: file names by element; ``pseudo_dir``: their folder; ``kpts``: three
-        numbers of k-points, grid with Gamma (default one point).
-    dataset : str
-        Name of the PAW set.
-    retries : sequence of mapping
-        Changes to try after a failure, shaped like `settings`.
-    timeout_s : float, optional
-        Longest time of one run.
-    efg_command : str, optional
-        Must be None: Abinit gives field gradients itself.
+    options : Options
+        ``command``: run without a shell as ``<command> abinit.in``, default ``abinit``; no
+        ``efg_command``: one run gives everything. ``settings``: ``parameters``, Abinit's own input
+        variables in its own units (``ecut`` in Hartree), which need ``ecut`` and one of ``toldfe``,
+        ``toldff``, ``tolrff``, ``tolvrs``, ``tolwfr``; ``pseudopotentials``: file names by element;
+        ``pseudo_dir``: their folder; ``kpts``: three numbers of k-points, grid with Gamma (default
+        one point).
 
     Raises
     ------
@@ -98,32 +90,23 @@ class AbinitBackend(BaseBackend):
     code = "abinit"
     changeable = tuple(f"parameters.{name}" for name in _CHANGEABLE.split())
 
-    def __init__(
-        self,
-        *,
-        command: str | None,
-        settings: Mapping[str, Any],
-        dataset: str,
-        retries: Sequence[Mapping[str, Any]] = (),
-        timeout_s: float | None = None,
-        efg_command: str | None = None,
-    ) -> None:
-        if efg_command:
+    def __init__(self, options: Options) -> None:
+        if options.efg_command:
             raise HopechoError(
                 "labels.efg_command has no use with Abinit",
-                got=efg_command,
+                got=options.efg_command,
                 fix="leave it out: one run gives energies and field gradients",
             )
-        keywords = checked_settings(settings)
-        self._pseudopotentials = pseudopotential_paths(settings)
-        self._program = Program.resolve(command or "abinit")
-        self._timeout_s = timeout_s
+        keywords = checked_settings(options.settings)
+        self._pseudopotentials = pseudopotential_paths(options.settings)
+        self._program = Program.resolve(options.command or "abinit")
         version = _program_version(self._program)
         hashes = {
             element: hashlib.sha256(path.read_bytes()).hexdigest()
             for element, path in self._pseudopotentials.items()
         }
         super().__init__(
+            options,
             version=version,
             source=f"Abinit {version}",
             identity={
@@ -133,8 +116,6 @@ class AbinitBackend(BaseBackend):
                 "pseudopotentials": hashes,
             },
             keywords=keywords,
-            dataset=dataset,
-            retries=retries,
         )
 
     def run_energy(
@@ -144,7 +125,7 @@ class AbinitBackend(BaseBackend):
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
         self._write_input(atoms, directory, keywords, efg=efg)
-        ended = self._program.run([_INPUT], directory, stdout=_LOG, timeout_s=self._timeout_s)
+        ended = self._program.run([_INPUT], directory, stdout=_LOG, timeout_s=self.timeout_s)
         text, log = (_text(directory / name) for name in (_OUTPUT, _LOG))
         reasons = [*ended, *abinit_reasons(text, log=log, version=self.version)]
         if reasons:

@@ -14,6 +14,7 @@ from hopecho.errors import HopechoError
 from hopecho.labels.interface import (
     Label,
     LabelFailure,
+    Options,
     cpu_seconds,
     settings_hash,
     structure_hash,
@@ -46,6 +47,8 @@ class BaseBackend(ABC):
 
     Parameters
     ----------
+    options : Options
+        What the config says; every backend takes nothing else.
     version : str
         Version that the code reports.
     source : str
@@ -53,11 +56,7 @@ class BaseBackend(ABC):
     identity : mapping
         Everything that the numbers depend on, besides the structure and the data set.
     keywords : mapping
-        ``labels.<code>``, the user's block.
-    dataset : str
-        Name of the pseudopotential or PAW set.
-    retries : sequence of mapping
-        Changes of `keywords` to try in turn after a failure that other settings may cure.
+        ``labels.<code>``, the user's block, with defaults; retries change it in turn.
 
     Raises
     ------
@@ -71,21 +70,21 @@ class BaseBackend(ABC):
 
     def __init__(
         self,
+        options: Options,
         *,
         version: str,
         source: str,
         identity: Mapping[str, Any],
         keywords: Mapping[str, Any],
-        dataset: str,
-        retries: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self.version = version
         self.source = source
         self.settings = settings_hash(identity)
         self.keywords = keywords
-        self.dataset = dataset
-        self.attempts: tuple[Mapping[str, Any], ...] = ({}, *retries)
-        self._check_retries(retries)
+        self.dataset = options.dataset
+        self.timeout_s = options.timeout_s
+        self.attempts: tuple[Mapping[str, Any], ...] = ({}, *options.retries)
+        self._check_retries(options.retries)
 
     @abstractmethod
     def run_energy(

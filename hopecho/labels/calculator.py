@@ -10,7 +10,7 @@ import importlib
 import re
 import subprocess
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ import numpy as np
 
 from hopecho.errors import HopechoError
 from hopecho.labels.base import BaseBackend, Results
-from hopecho.labels.interface import LabelFailure
+from hopecho.labels.interface import LabelFailure, Options
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -34,18 +34,11 @@ class AseBackend(BaseBackend):
 
     Parameters
     ----------
-    command, efg_command : str, optional
-        Must be None: a calculator's command is one of its parameters.
-    settings : mapping
-        ``calculator``: ``package.module.Class`` (or a function that returns a calculator);
-        ``parameters``: its keyword arguments. Of files named there the content counts, not the
-        path.
-    dataset : str
-        Name of the data set.
-    retries : sequence of mapping
-        Must be empty: nothing is known about what may change.
-    timeout_s : float, optional
-        Not used: a calculation in this process cannot be ended from outside.
+    options : Options
+        Without commands (a command is a parameter) and retries (nothing is known about what may
+        change); a time limit is not kept. ``settings``: ``calculator``, ``package.module.Class`` or
+        a function that returns a calculator; ``parameters``, its keyword arguments. Of files named
+        there the content counts, not the path.
 
     Raises
     ------
@@ -55,34 +48,24 @@ class AseBackend(BaseBackend):
 
     code = "ase"
 
-    def __init__(
-        self,
-        *,
-        command: str | None,
-        settings: Mapping[str, Any],
-        dataset: str,
-        retries: Sequence[Mapping[str, Any]] = (),
-        timeout_s: float | None = None,
-        efg_command: str | None = None,
-    ) -> None:
-        unknown = sorted(set(settings) - {"calculator", "parameters"})
-        if command or efg_command or unknown:
+    def __init__(self, options: Options) -> None:
+        unknown = sorted(set(options.settings) - {"calculator", "parameters"})
+        if options.command or options.efg_command or unknown:
             raise HopechoError(
                 "Settings that labels.code: ase cannot use",
-                got=", ".join(unknown) or f"command {command or efg_command!r}",
+                got=", ".join(unknown) or f"command {options.command or options.efg_command!r}",
                 fix="set labels.ase.calculator and .parameters; a command is a parameter",
             )
-        self._name = str(settings.get("calculator") or "")
+        self._name = str(options.settings.get("calculator") or "")
         self._factory = _imported(self._name)
-        parameters = dict(settings.get("parameters") or {})
+        parameters = dict(options.settings.get("parameters") or {})
         version = _versions(self._factory)
         super().__init__(
+            options,
             version=version,
             source=f"{self._name.rpartition('.')[2]} ({version})",
             identity={"calculator": self._name, "parameters": _hashed(parameters), "of": version},
             keywords={"calculator": self._name, "parameters": parameters},
-            dataset=dataset,
-            retries=retries,
         )
 
     def run_energy(

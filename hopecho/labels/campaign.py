@@ -40,7 +40,7 @@ def backend_from_settings(settings: Mapping[str, Any]) -> Backend:
         code,
         command=settings["command"] or None if runs_program else None,
         efg_command=settings["efg_command"] or None if runs_program else None,
-        settings=settings.get(code),
+        settings=settings.get(code) or {},
         dataset=settings["dataset"],
         retries=settings["retries"],
         timeout_s=60.0 * minutes if minutes else None,

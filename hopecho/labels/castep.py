@@ -11,14 +11,14 @@ import re
 import shutil
 import subprocess
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hopecho.errors import HopechoError
 from hopecho.io.magres import read_magres
 from hopecho.labels.base import BaseBackend, Results
-from hopecho.labels.interface import LabelFailure
+from hopecho.labels.interface import LabelFailure, Options
 from hopecho.labels.program import Program, excerpt
 from hopecho.labels.quality import match_atoms
 
@@ -60,18 +60,10 @@ class CastepBackend(BaseBackend):
 
     Parameters
     ----------
-    command : str, optional
-        ``labels.command``, run without a shell as ``<command> <seed>``; default the stand-in.
-    settings : mapping
-        ``{"param": {keyword: value}, "cell": {keyword: value}}``, CASTEP's own keywords.
-    dataset : str
-        Name of the pseudopotential set.
-    retries : sequence of mapping
-        Changes to try after a failure, shaped like `settings`.
-    timeout_s : float, optional
-        Longest time of one run.
-    efg_command : str, optional
-        Must be None: CASTEP gives field gradients itself.
+    options : Options
+        ``command``: run without a shell as ``<command> <seed>``, default the stand-in;
+        ``settings``: ``{"param": {keyword: value}, "cell": {keyword: value}}``, CASTEP's own
+        keywords; no ``efg_command``: CASTEP gives field gradients itself.
 
     Raises
     ------
@@ -94,37 +86,26 @@ class CastepBackend(BaseBackend):
         "param.opt*strategy",
     )
 
-    def __init__(
-        self,
-        *,
-        command: str | None,
-        settings: Mapping[str, Any],
-        dataset: str,
-        retries: Sequence[Mapping[str, Any]] = (),
-        timeout_s: float | None = None,
-        efg_command: str | None = None,
-    ) -> None:
-        unknown = sorted(set(settings) - {"param", "cell"})
-        if unknown or efg_command:
+    def __init__(self, options: Options) -> None:
+        unknown = sorted(set(options.settings) - {"param", "cell"})
+        if unknown or options.efg_command:
             raise HopechoError(
                 "Unknown settings of CASTEP",
-                got=", ".join(unknown) or f"labels.efg_command: {efg_command}",
+                got=", ".join(unknown) or f"labels.efg_command: {options.efg_command}",
                 fix="put keywords under labels.castep.param and .cell; one command runs both parts",
             )
-        keywords = {name: dict(settings.get(name) or {}) for name in ("param", "cell")}
-        self._program = Program.resolve(command or STAND_IN)
-        self._timeout_s = timeout_s
+        keywords = {name: dict(options.settings.get(name) or {}) for name in ("param", "cell")}
+        self._program = Program.resolve(options.command or STAND_IN)
         banner = _version_text(self._program)
         version = castep_version(banner) or ""
         stand_in = [line for line in banner.splitlines() if _STAND_IN_WORDS in line]
         super().__init__(
+            options,
             version=version,
             source="model PES" if stand_in else f"CASTEP {version}",
             # The stand-in names the versions of its surface: its labels never pass for real ones.
             identity={"keywords": keywords, "version": version, "stand_in": stand_in},
             keywords=keywords,
-            dataset=dataset,
-            retries=retries,
         )
 
     def run_energy(
@@ -168,7 +149,7 @@ class CastepBackend(BaseBackend):
         directory.mkdir(parents=True)
         self._write_input(atoms, directory, keywords, _RUNS[part])
         ended = self._program.run(
-            [_SEED], directory, stdout=f"{_SEED}.out", timeout_s=self._timeout_s
+            [_SEED], directory, stdout=f"{_SEED}.out", timeout_s=self.timeout_s
         )
         errors = excerpt(directory, [p.name for p in sorted(directory.glob("*.err"))])
         text = _text(directory)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hopecho.errors import HopechoError
 from hopecho.labels import model_efg, model_pes
 from hopecho.labels.base import BaseBackend, Results
-from hopecho.labels.interface import LabelFailure
+from hopecho.labels.interface import LabelFailure, Options
 from hopecho.versions import surface_identity
 
 if TYPE_CHECKING:
@@ -24,14 +24,8 @@ class DirectBackend(BaseBackend):
 
     Parameters
     ----------
-    command, efg_command : str, optional
-        Must be None: there is nothing to run.
-    settings, retries : mapping, sequence
-        Must be empty: the surface has no settings.
-    dataset : str
-        Name of the data set.
-    timeout_s : float, optional
-        Not used: a label takes milliseconds.
+    options : Options
+        Without commands, settings and retries: there is nothing to run or to set.
 
     Raises
     ------
@@ -41,31 +35,22 @@ class DirectBackend(BaseBackend):
 
     code = "model_pes"
 
-    def __init__(
-        self,
-        *,
-        command: str | None,
-        settings: Mapping[str, Any],
-        dataset: str,
-        retries: Sequence[Mapping[str, Any]] = (),
-        timeout_s: float | None = None,
-        efg_command: str | None = None,
-    ) -> None:
-        if command or settings or efg_command:
+    def __init__(self, options: Options) -> None:
+        if options.command or options.settings or options.efg_command:
+            command = options.command or options.efg_command
             raise HopechoError(
                 "labels.code: model_pes takes no command and no settings",
-                got=f"command {command or efg_command!r}, settings {dict(settings)!r}",
+                got=f"command {command!r}, settings {dict(options.settings)!r}",
                 fix="leave command and settings out, or set labels.code: castep",
             )
         numbers = f"{model_pes.RESULT_VERSION}.{model_efg.RESULT_VERSION}"
         version = f"{numbers}-{surface_identity()}"
         super().__init__(
+            options,
             version=version,
             source=model_pes.NAME,
             identity={"result_version": version},
             keywords={},
-            dataset=dataset,
-            retries=retries,
         )
         self._surface = model_pes.ModelPes()
 

@@ -11,7 +11,7 @@ import io
 import shutil
 import subprocess
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,7 @@ from hopecho.labels.espresso_output import (
     last_record,
     stand_in_lines,
 )
-from hopecho.labels.interface import LabelFailure
+from hopecho.labels.interface import LabelFailure, Options
 from hopecho.labels.program import Program, excerpt
 from hopecho.labels.quality import match_atoms
 
@@ -57,19 +57,10 @@ class EspressoBackend(BaseBackend):
 
     Parameters
     ----------
-    command : str, optional
-        ``labels.command``, run as ``<command> -in label.pwi``; default ``pw.x``.
-    settings : mapping
-        ``labels.espresso``; see `hopecho.labels.espresso_input.checked_settings`.
-    dataset : str
-        Name of the pseudopotential set.
-    retries : sequence of mapping
-        Changes to try after a failure, shaped like `settings`.
-    timeout_s : float, optional
-        Longest time of one run.
-    efg_command : str, optional
-        ``labels.efg_command``, default ``gipaw.x``; only looked for where it is named or
-        `settings` has a block ``gipaw``.
+    options : Options
+        ``command``: run as ``<command> -in label.pwi``, default ``pw.x``; ``efg_command``: default
+        ``gipaw.x``, only looked for where it is named or the settings have a block ``gipaw``;
+        ``settings``: see `hopecho.labels.espresso_input.checked_settings`.
 
     Raises
     ------
@@ -91,28 +82,18 @@ class EspressoBackend(BaseBackend):
         "input_data.system.degauss",
     )
 
-    def __init__(
-        self,
-        *,
-        command: str | None,
-        settings: Mapping[str, Any],
-        dataset: str,
-        retries: Sequence[Mapping[str, Any]] = (),
-        timeout_s: float | None = None,
-        efg_command: str | None = None,
-    ) -> None:
-        keywords = merge(DEFAULTS, checked_settings(settings))
-        self._timeout_s = timeout_s
-        self._pw = Program.resolve(command or "pw.x")
+    def __init__(self, options: Options) -> None:
+        keywords = merge(DEFAULTS, checked_settings(options.settings))
+        self._pw = Program.resolve(options.command or "pw.x")
         banner = _banner(self._pw, "PWSCF", "labels.command")
         version = espresso_version(banner) or ""
         stand_in = stand_in_lines(banner)
         self._gipaw: Program | None = None
         self._gipaw_version = ""
         gipaw_lines: list[str] = []
-        if efg_command or "gipaw" in keywords:
+        if options.efg_command or "gipaw" in keywords:
             default = "hopecho-gipaw" if stand_in else "gipaw.x"
-            self._gipaw = Program.resolve(efg_command or default, key="labels.efg_command")
+            self._gipaw = Program.resolve(options.efg_command or default, key="labels.efg_command")
             told = _banner(self._gipaw, "GIPAW", "labels.efg_command")
             self._gipaw_version = espresso_version(told, "GIPAW") or ""
             gipaw_lines = stand_in_lines(told) + gipaw_revision(told)
@@ -124,6 +105,7 @@ class EspressoBackend(BaseBackend):
                 )
         self._pseudo = Pseudopotentials.find(keywords, required=not stand_in)
         super().__init__(
+            options,
             version=version,
             source="model PES" if stand_in else f"QE {version}",
             identity={
@@ -135,8 +117,6 @@ class EspressoBackend(BaseBackend):
                 "stand_in": stand_in,
             },
             keywords=keywords,
-            dataset=dataset,
-            retries=retries,
         )
 
     def run_energy(
@@ -152,9 +132,7 @@ class EspressoBackend(BaseBackend):
         (directory / INPUT).write_text(self._input(atoms, keywords, efg), encoding="utf-8")
         done = False
         try:
-            ended = self._pw.run(
-                ["-in", INPUT], directory, stdout=OUTPUT, timeout_s=self._timeout_s
-            )
+            ended = self._pw.run(["-in", INPUT], directory, stdout=OUTPUT, timeout_s=self.timeout_s)
             text = _text(directory / OUTPUT)
             reasons = [*ended, *espresso_reasons(text, version=self.version)]
             if reasons:
@@ -202,7 +180,7 @@ class EspressoBackend(BaseBackend):
         text = gipaw_input(atoms, keywords.get("gipaw") or {}, scratch=SCRATCH)
         (folder / GIPAW_INPUT).write_text(text, encoding="utf-8")
         ended = gipaw.run(
-            ["-in", GIPAW_INPUT], folder, stdout=GIPAW_OUTPUT, timeout_s=self._timeout_s
+            ["-in", GIPAW_INPUT], folder, stdout=GIPAW_OUTPUT, timeout_s=self.timeout_s
         )
         text = _text(folder / GIPAW_OUTPUT)
         reasons = [*ended, *gipaw_reasons(text, version=self._gipaw_version)]

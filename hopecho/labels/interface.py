@@ -109,6 +109,24 @@ class LabelFailure(Exception):
         return is_transient(self.reasons)
 
 
+@dataclass(frozen=True)
+class Options:
+    """The config's ``labels`` block as every backend takes it."""
+
+    command: str | None = None
+    """``labels.command``; each code has its own default."""
+    efg_command: str | None = None
+    """``labels.efg_command``, for a code whose field gradients come from a second program."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """``labels.<code>``, the code's own keywords."""
+    dataset: str = ""
+    """``labels.dataset``, name of the pseudopotential or PAW set."""
+    retries: Sequence[Mapping[str, Any]] = ()
+    """``labels.retries``, changes of the settings to try after a failure."""
+    timeout_s: float | None = None
+    """Longest time of one run of a program."""
+
+
 class Backend(Protocol):
     """A code that labels structures."""
 
@@ -190,34 +208,15 @@ def label_set(code: str, settings: str, dataset: str) -> str:
     return f"{code}/{settings[:12]}/{dataset}"
 
 
-def make_backend(
-    code: str,
-    *,
-    command: str | None = None,
-    efg_command: str | None = None,
-    settings: Mapping[str, Any] | None = None,
-    dataset: str = "",
-    retries: Sequence[Mapping[str, Any]] = (),
-    timeout_s: float | None = None,
-) -> Backend:
+def make_backend(code: str, **options: Any) -> Backend:
     """Backend for the config's ``labels`` block.
 
     Parameters
     ----------
     code : str
         ``labels.code``, a key of `BACKENDS`.
-    command : str, optional
-        ``labels.command``; each code has its own default.
-    efg_command : str, optional
-        ``labels.efg_command``, for a code whose field gradients come from a second program.
-    settings : mapping, optional
-        ``labels.<code>``, the code's own keywords.
-    dataset : str
-        ``labels.dataset``, name of the pseudopotential or PAW set.
-    retries : sequence of mapping
-        ``labels.retries``, changes of the settings to try after a failure.
-    timeout_s : float, optional
-        Longest time of one run.
+    **options
+        Fields of `Options`.
 
     Raises
     ------
@@ -229,14 +228,7 @@ def make_backend(
             "Unknown code for labels", got=code, fix=f"set labels.code to one of {list(BACKENDS)}"
         )
     module, name = BACKENDS[code]
-    backend: Backend = getattr(importlib.import_module(module), name)(
-        command=command,
-        efg_command=efg_command,
-        settings=settings or {},
-        dataset=dataset,
-        retries=retries,
-        timeout_s=timeout_s,
-    )
+    backend: Backend = getattr(importlib.import_module(module), name)(Options(**options))
     return backend
 
 

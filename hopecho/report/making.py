@@ -27,7 +27,8 @@ def cost(ledger: pd.DataFrame) -> Html:
     head = ["stage", "jobs", "wall time (s)", "CPU time (s)", "largest memory (MB)"]
     note = (
         "Sums over the jobs in this results folder, as Snakemake measured them; a job that "
-        "is too short to be measured counts 0, and labels found in the store cost nothing."
+        "is too short to be measured counts 0, of programs that come and go some time is missed, "
+        "and labels found in the store cost nothing (their own cost stands under Labels)."
     )
     body = table(head, [*rows, total], numbers=range(1, 5))
     return join((body, tag("p", note, css="note")))

@@ -13,7 +13,7 @@ from ase import Atoms
 
 from hopecho.errors import HopechoError
 from hopecho.labels.base import BaseBackend, Results
-from hopecho.labels.interface import LabelFailure
+from hopecho.labels.interface import LabelFailure, Options
 from hopecho.labels.program import Program, excerpt
 
 ATOMS = Atoms("LiS", positions=[[0, 0, 0], [2, 0, 0]], cell=[6, 6, 6], pbc=True)
@@ -27,12 +27,11 @@ class Stubborn(BaseBackend):
 
     def __init__(self, *, energy=0.7, efg=0.7, retries=(), reason="scf_unconverged", stress=None):
         super().__init__(
+            Options(dataset="d", retries=retries),
             version="1",
             source="Stubborn 1",
             identity={"a": 1},
             keywords={"scf": {"mixing": 0.7, "steps": 10}, "bands": 4},
-            dataset="d",
-            retries=retries,
         )
         self.needs, self.reason, self.stress, self.runs = (energy, efg), reason, stress, []
 
