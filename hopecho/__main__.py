@@ -100,7 +100,9 @@ def _labels(campaign: Campaign, action: str, argument: str | None) -> None:
         "verify": lambda: manage.verify(store),
         "export": lambda: manage.export(store, str(argument)),
         "drop": lambda: manage.drop(store, str(argument), results=results),
-        "retry": lambda: manage.retry(store, results=results),
+        "retry": lambda: manage.retry(
+            store, retries=campaign.get("labels.retries"), results=results
+        ),
     }
     print("\n".join(actions[action]()))
 

@@ -38,11 +38,19 @@ RESULTS = CAMPAIGN.config["results"]
 # How programs are started is no part of a result: in no rule's parameters.
 LABEL_COMMAND = shlex.quote(CAMPAIGN.get("labels.command"))
 EFG_COMMAND = shlex.quote(CAMPAIGN.get("labels.efg_command"))
+# Nor how often and with which detours a label is tried: `hopecho labels retry` asks for more.
+LABEL_ATTEMPTS = shlex.quote(
+    CAMPAIGN.settings(
+        "labels.retries", "labels.max_wall_min", "labels.max_transient_failures"
+    )
+)
+LABEL_ATTEMPTS = LABEL_ATTEMPTS.replace("{", "{{").replace("}", "}}")
 LAMMPS = shlex.quote(CAMPAIGN.get("md.lammps.command"))
-# The settings of the code in use; the model surface has none.
 INITIAL_FILES = [
     path for paths in CAMPAIGN.get("learning.initial_files").values() for path in paths
 ]
+IMPORTED = ["labels.imported"] if INITIAL_FILES else []
+# The settings of the code in use; the model surface has none.
 LABEL_BLOCK = [
     f"labels.{name}"
     for name in CAMPAIGN.config["labels"]

@@ -27,20 +27,17 @@ rule label_batch:
             "labels.dataset",
             "labels.efg",
             "labels.per_job",
-            "labels.retries",
-            "labels.max_wall_min",
-            "labels.max_transient_failures",
             "labels.max_force_ev_a",
             "labels.max_stress_ev_a3",
-            "labels.imported",
             *LABEL_BLOCK,
+            *IMPORTED,
             surface=surface_identity(),
         ),
         store=CAMPAIGN.config["labels"]["store"],
         scratch=scratch_folder("{material}/{label_set}/labels{batch}"),
     shell:
         python("label_batch")
-        + f" --command {LABEL_COMMAND} --efg-command {EFG_COMMAND}"
+        + f" --command {LABEL_COMMAND} --efg-command {EFG_COMMAND} --attempts {LABEL_ATTEMPTS}"
         " --frames {input.frames:q} --batch {wildcards.batch}"
         " --settings {params.settings:q} --store {params.store:q} --scratch {params.scratch:q}"
         " --index {output.index:q} --log {log:q}"

@@ -26,7 +26,7 @@ rule initial_frames:
             "learning.rattle_angstrom",
             "learning.strain",
             "learning.heldout_every",
-            "labels.imported",
+            *IMPORTED,
             seed=seed("initial", "material"),
         ),
     shell:

@@ -20,7 +20,9 @@ def main(argv: list[str] | None = None) -> None:
         rng=np.random.default_rng(s["seed"]),
     )
     brought = imported_frames(
-        s["initial_files"], n_check=s["imported"]["check"], heldout_every=s["heldout_every"]
+        s["initial_files"],
+        n_check=s.get("imported", {}).get("check", 0),
+        heldout_every=s["heldout_every"],
     )
     write_frames(args.frames, frames + brought)
 

@@ -1,5 +1,6 @@
 """Label one batch of frames; labels go to the store, hashes and states to the index."""
 
+import json
 import logging
 from pathlib import Path
 
@@ -16,9 +17,10 @@ from hopecho.script import arguments, run
 
 
 def main(argv: list[str] | None = None) -> None:
-    names = ("frames", "batch", "command", "efg-command", "settings", "store", "scratch", "index")
-    args = arguments(argv, __doc__, *names)
-    s = args.settings | {"command": args.command, "efg_command": args.efg_command}
+    names = ("frames", "batch", "command", "efg_command", "attempts", "settings")
+    args = arguments(argv, __doc__, *names, "store", "scratch", "index")
+    programs = {"command": args.command, "efg_command": args.efg_command}
+    s = args.settings | programs | json.loads(args.attempts)
     batch = int(args.batch)
     frames = read_frames(args.frames)[batch * s["per_job"] : (batch + 1) * s["per_job"]]
     result = label_batch(

@@ -24,7 +24,7 @@ from hopecho.labels.interface import (
     settings_hash,
     structure_hash,
 )
-from hopecho.labels.quality import RETRYABLE, Limits, by_weight, limit_reasons
+from hopecho.labels.quality import Limits, by_weight, limit_reasons
 from hopecho.labels.store import LIMITS, LabelStore
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def _known_state(store: LabelStore, key: str, backend: Backend, rules: Rules) ->
         final = record.failures >= rules.max_failures
     else:
         untried = {settings_hash(changes) for changes in backend.attempts} - record.tried
-        final = not (untried and RETRYABLE.intersection(record.reasons))
+        final = not (untried and record.curable)
     return f"{QUARANTINED}:{record.reasons[0]}" if final else None
 
 

@@ -56,7 +56,7 @@ def backend_from_settings(settings: Mapping[str, Any]) -> Backend:
 
 def rules_from_settings(settings: Mapping[str, Any]) -> Rules:
     """Return what the config asks of labels: ``efg``, limits, allowed failures and differences."""
-    allowed = settings["imported"]
+    allowed = settings.get("imported")
     return Rules(
         efg=settings["efg"],
         limits=Limits(settings["max_force_ev_a"], settings["max_stress_ev_a3"]),
@@ -65,7 +65,9 @@ def rules_from_settings(settings: Mapping[str, Any]) -> Rules:
             energy_ev_atom=allowed["max_energy_difference_ev_atom"],
             force_ev_a=allowed["max_force_difference_ev_a"],
             efg_au=allowed["max_efg_difference_au"],
-        ),
+        )
+        if allowed
+        else Differences(),
     )
 
 

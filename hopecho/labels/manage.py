@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from hopecho.errors import HopechoError
 from hopecho.io.extxyz import write_frames
 from hopecho.io.results import read_json
 from hopecho.labels.batch import read_labels
+from hopecho.labels.interface import settings_hash
 from hopecho.labels.quality import ADVICE
 from hopecho.labels.store import LabelStore
 
@@ -81,14 +83,24 @@ def drop(store: LabelStore, prefix: str, *, results: Path) -> Iterator[str]:
     yield from _forget(store, [_only(store, prefix)], results)
 
 
-def retry(store: LabelStore, *, results: Path) -> Iterator[str]:
-    """Forget all transient failures, with the batch indices that name them."""
-    records = ((key, store.quarantined(key)) for key in store.keys(quarantined=True))
-    keys = [key for key, record in records if record is not None and record.transient]
-    yield f"{len(keys)} structures set aside after transient failures"
-    for key in keys:
+def retry(
+    store: LabelStore, *, retries: Sequence[Mapping[str, Any]], results: Path
+) -> Iterator[str]:
+    """Have failed labels tried again: transient failures, and those with a retry not yet tried.
+
+    Their batch indices go; the record of a scientific failure stays, so that only what was not
+    tried before will be.
+    """
+    found = ((key, store.quarantined(key)) for key in store.keys(quarantined=True))
+    records = {key: record for key, record in found if record is not None}
+    transient = [key for key, record in records.items() if record.transient]
+    wanted = {settings_hash(changes) for changes in retries}
+    curable = [key for key, r in records.items() if wanted - r.tried and r.curable]
+    yield f"{len(transient)} structures set aside after transient failures"
+    yield f"{len(curable)} structures that labels.retries has not been tried on"
+    for key in transient:
         store.release(key)
-    yield from _forget(store, keys, results, keep_labels=True)
+    yield from _forget(store, [*transient, *curable], results, keep_labels=True)
 
 
 def _only(store: LabelStore, prefix: str) -> str:

@@ -22,7 +22,7 @@ import numpy as np
 
 from hopecho.errors import HopechoError
 from hopecho.labels.interface import Label, settings_hash, structure_hash
-from hopecho.labels.quality import is_transient
+from hopecho.labels.quality import RETRYABLE, is_transient
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -55,6 +55,11 @@ class Quarantine:
     def transient(self) -> bool:
         """Whether other circumstances may give the label."""
         return self.part != LIMITS and is_transient(self.reasons)
+
+    @property
+    def curable(self) -> bool:
+        """Whether other settings of the code may give the label."""
+        return self.part != LIMITS and bool(RETRYABLE.intersection(self.reasons))
 
     @property
     def tried(self) -> frozenset[str]:

@@ -1,5 +1,7 @@
 """The ``hopecho`` command as a user types it."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -130,6 +132,31 @@ def test_retry_forgets_transient_failures_only(keys, campaign, tmp_path, capsys)
     assert store.keys(quarantined=True) == [keys[2]]
     assert len(store.keys()) == 2
     assert [p.name for p in out.rglob("*.json")] == ["labels1.json"]
+
+
+def test_retry_names_what_a_new_retry_may_cure(keys, campaign, tmp_path, capsys):
+    store = LabelStore(tmp_path / "labels")
+    old, new = {"param": {"mix_charge_amp": 0.2}}, {"param": {"mix_charge_amp": 0.1}}
+    bad = {"dd" * 32: "scf_unconverged", "ee" * 32: "atom_order"}
+    for key, reason in bad.items():
+        tried = [{"changes": changes, "reasons": [reason]} for changes in ({}, old)]
+        store.quarantine(
+            key, store.atoms(keys[0]), part="energy", reasons=[reason], log="", attempts=tried
+        )
+    out = tmp_path / "out/li3ps4"
+    overlay = tmp_path / "retries.yaml"
+    for retries, left in (
+        ([old], ["labels0.json", "labels1.json"]),
+        ([old, new], ["labels1.json"]),
+    ):
+        for number, key in enumerate(bad):
+            write_json(out / f"heldout/labels{number}.json", {"keys": [key]})
+        overlay.write_text(f"labels: {{retries: {json.dumps(retries)}}}")
+        assert main(["labels", "retry", "--configfile", campaign, str(overlay)]) == 0
+        assert sorted(p.name for p in out.rglob("*.json")) == left
+    assert "1 structures that labels.retries has not been tried on" in capsys.readouterr().out
+    # The record stays: what failed before is not tried again.
+    assert set(store.keys(quarantined=True)) == {*bad, keys[2]}
 
 
 def test_drop_removes_one_label_and_the_indices_that_name_it(keys, campaign, tmp_path, capsys):
