@@ -15,6 +15,7 @@ from hopecho.errors import HopechoError
 from hopecho.forecast import forecast_lines
 from hopecho.io.extxyz import count_frames
 from hopecho.sources import source_files
+from hopecho.ufp.grid import BASIS, PENALTIES, bases, penalties
 from hopecho.versions import RESULT_VERSIONS, surface_identity
 
 prepare_jobs(workflow.basedir)
@@ -56,6 +57,7 @@ LABEL_BLOCK = [
     for name in CAMPAIGN.config["labels"]
     if name == CAMPAIGN.get("labels.code")
 ]
+GRID_BASES = bases(CAMPAIGN.get("potential.grid"))
 EFG = CAMPAIGN.get("labels.efg")
 CURVES = ("acf_powder", "acf_omega_q", "acf_cq") if EFG else ()
 
@@ -69,6 +71,7 @@ wildcard_constraints:
     temperature=r"\d+",
     replica=r"\d+",
     segment=r"\d+",
+    candidate=r"\d+",
     seed=r"\d+",
     label_set=r"al/\d+/candidates|al/\d+/audit|heldout|efg",
 
@@ -372,7 +375,7 @@ def learning_status(wildcards):
         f"{RESULTS}/{m}/al/{r}/{name}.json"
         for m in CAMPAIGN.config["run"]
         for r in range(accepted_round(m) + 1)
-        for name in ("status", "errors")
+        for name in ("status", "errors", "fit")
     ]
 
 

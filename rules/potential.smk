@@ -1,12 +1,63 @@
 # The fit of a round, the accepted potential, and its errors on frames that nothing has seen.
 
 
+POTENTIAL_KEYS = [
+    *(f"potential.{name}" for name in (*BASIS, *PENALTIES)),
+    "potential.weight_energy",
+    "potential.weight_force",
+    "potential.weight_stress",
+    "materials.{material}.elements",
+]
+
+
+rule grid_candidate:
+    input:
+        dataset=material_file("al/0/dataset.extxyz"),
+    output:
+        result=material_file("grid/{candidate}.json"),
+    log:
+        log_file("grid_candidate/{material}-{candidate}.log"),
+    benchmark:
+        cost_file("grid_candidate/{material}-{candidate}.tsv")
+    conda:
+        ENV
+    params:
+        settings=settings(
+            "fit",
+            *POTENTIAL_KEYS,
+            "potential.grid_folds",
+            basis=lambda w: GRID_BASES[int(w.candidate)],
+            penalties=penalties(CAMPAIGN.get("potential.grid")),
+        ),
+    shell:
+        python("grid_candidate") + " --dataset {input.dataset:q}"
+        " --settings {params.settings:q} --result {output.result:q} --log {log:q}"
+
+
+rule grid_choice:
+    input:
+        candidates=[
+            material_file(f"grid/{number}.json") for number in range(len(GRID_BASES))
+        ],
+    output:
+        grid=material_file("grid/grid.json"),
+    log:
+        log_file("grid_choice/{material}.log"),
+    conda:
+        ENV
+    shell:
+        python("grid") + " --candidates {input.candidates:q} --grid {output.grid:q}"
+        " --log {log:q}"
+
+
 rule fit_potential:
     input:
         dataset=round_file("dataset.extxyz"),
+        grid=material_file("grid/grid.json") if CAMPAIGN.get("potential.grid") else [],
     output:
         uf3=round_file("potential.uf3"),
         constants=round_file("potential.json"),
+        report=round_file("fit.json"),
     log:
         log_file("fit_potential/{material}-{round}.log"),
     benchmark:
@@ -14,26 +65,11 @@ rule fit_potential:
     conda:
         ENV
     params:
-        settings=settings(
-            "fit",
-            "potential.cutoff_2b_angstrom",
-            "potential.cutoff_3b_angstrom",
-            "potential.intervals_2b",
-            "potential.intervals_3b",
-            "potential.intervals_jk",
-            "potential.ridge_2b",
-            "potential.ridge_3b",
-            "potential.curvature_2b",
-            "potential.curvature_3b",
-            "potential.weight_energy",
-            "potential.weight_force",
-            "potential.weight_stress",
-            "materials.{material}.elements",
-        ),
+        settings=settings("fit", *POTENTIAL_KEYS, "potential.screen"),
     shell:
-        python("fit_potential") + " --dataset {input.dataset:q}"
+        python("fit_potential") + " --dataset {input.dataset:q} --grid {input.grid:q}"
         " --settings {params.settings:q} --uf3 {output.uf3:q} --constants {output.constants:q}"
-        " --log {log:q}"
+        " --report {output.report:q} --log {log:q}"
 
 
 checkpoint accept_potential:

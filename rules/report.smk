@@ -28,6 +28,7 @@ rule summary:
             "run",
             "labels.source",
             "labels.efg",
+            "potential.grid",
             "md.temperatures_k",
             "learning.target_force_ratio",
             "learning.target_energy_ev_atom",

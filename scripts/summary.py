@@ -20,6 +20,7 @@ def main(argv: list[str] | None = None) -> None:
         source=s["source"],
         store=LabelStore(Path(args.store)),
         efg=s["efg"],
+        grid=bool(s["grid"]),
         members=set(args.members),
         targets={
             "force_relative": s["target_force_ratio"],

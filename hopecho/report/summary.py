@@ -35,6 +35,7 @@ def summarise(
     source: str,
     store: LabelStore,
     efg: bool = True,
+    grid: bool = False,
     members: Collection[str] | None = None,
     targets: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
@@ -54,6 +55,8 @@ def summarise(
         Where they are.
     efg : bool
         Whether the campaign has field gradients.
+    grid : bool
+        Whether settings of the potential were chosen from a grid.
     members : collection of str, optional
         The structure, segment and status files of the campaign as it is configured now; others in
         the folder are left from other settings and do not count. All when left out.
@@ -65,8 +68,8 @@ def summarise(
     -------
     dict
         ``labels``, ``claims``, ``learning``, ``heldout``, ``efg``, ``structures``, ``segments``,
-        ``label_sets``, ``reference``, ``targets``. Without field gradients ``efg`` is empty and
-        no claim is made of correlation functions.
+        ``label_sets``, ``fit``, ``grid``, ``reference``, ``targets``. Without field gradients
+        ``efg`` is empty and no claim is made of correlation functions.
     """
     claims = [
         claim
@@ -75,10 +78,13 @@ def summarise(
         for temperature in temperatures_k
         for claim in _claims(results, material, phase, temperature, efg)
     ]
+    learning = {m: _learning(results / m, members) for m in run}
     return {
         "labels": source,
         "claims": claims,
-        "learning": {m: _learning(results / m, members) for m in run},
+        "learning": learning,
+        "fit": {m: read_json(results / m / f"al/{learning[m][-1]['round']}/fit.json") for m in run},
+        "grid": {m: read_json(results / m / "grid/grid.json") for m in run if grid},
         "heldout": {m: read_json(results / m / "heldout/errors.json")["phases"] for m in run},
         "efg": {m: _without_provenance(results / m / "efg/fit.json") for m in run if efg},
         "structures": {m: _structures(results / m, phases, members) for m, phases in run.items()},

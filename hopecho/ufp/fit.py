@@ -71,11 +71,14 @@ class CrossValidation:
     candidates : tuple of Regularisation
     losses : (n_candidates,)
         Weighted mean squared error of structures that were left out; 1 is a zero model.
+    stderr : (n_candidates,)
+        Standard error of the losses, from the scatter over the folds.
     best : Regularisation
     """
 
     candidates: tuple[Regularisation, ...]
     losses: np.ndarray
+    stderr: np.ndarray
     best: Regularisation
 
 
@@ -252,15 +255,18 @@ def cross_validate(
     for frame, group in zip(frames, labels, strict=True):
         parts[part[group]] = _add(parts[part[group]], frame, reference, weights)
     free = _free_columns(spec, fit_one_body=one_body is None)
-    losses = np.zeros(len(candidates))
+    losses = np.zeros((n_parts, len(candidates)))
     penalties = [penalty_matrix(spec, candidate) for candidate in candidates]
     for left_out in range(n_parts):
         train = combine([part for number, part in enumerate(parts) if number != left_out])
         for number, penalty in enumerate(penalties):
             solution, _ = _solve(train, penalty, free)
-            losses[number] += _loss(parts[left_out], solution)
-    losses /= sum(part.squares for part in parts)
-    return CrossValidation(tuple(candidates), losses, candidates[int(np.argmin(losses))])
+            losses[left_out, number] = _loss(parts[left_out], solution)
+    # Folds of equal weight in the sum: their scatter is that of its terms.
+    losses *= n_parts / sum(part.squares for part in parts)
+    mean = losses.mean(axis=0)
+    stderr = losses.std(axis=0, ddof=1) / np.sqrt(n_parts)
+    return CrossValidation(tuple(candidates), mean, stderr, candidates[int(np.argmin(mean))])
 
 
 def _loss(normal: NormalEquations, coefficients: np.ndarray) -> float:

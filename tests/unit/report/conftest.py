@@ -254,6 +254,24 @@ def census(*, good=(), checks=(), **quarantined):
     }
 
 
+SETTINGS = {
+    "cutoff_2b_angstrom": 5.5, "cutoff_3b_angstrom": 4.0, "intervals_2b": 24, "intervals_3b": 5,
+    "intervals_jk": 8, "ridge_2b": 1e-8, "ridge_3b": 1e-6, "curvature_2b": 1e-5,
+    "curvature_3b": 0.0,
+}  # fmt: skip
+
+
+def fit_record():
+    finding = {
+        "frame": "frame 7 (al0-beta abc)", "kind": "outlier", "action": "kept",
+        "seen": "energy off by 12 meV/atom (11.3 sigma)",
+    }  # fmt: skip
+    return {
+        "settings": SETTINGS, "findings": [finding], "n_columns": 1234, "effective_dof": 432.1,
+        "train_errors": {"n_frames": 84},
+    }  # fmt: skip
+
+
 def write_labels(store):
     """Store a computed, a retried and an imported label, and a quarantined structure."""
     keys = []
@@ -291,6 +309,8 @@ def write_campaign(results, *, source="model PES", converged=True, efg=True):
     for k in range(3):
         last = k == 2 and converged
         write_json(material / f"al/{k}/status.json", round_status(k, last))
+    for k in range(3):
+        write_json(material / f"al/{k}/fit.json", fit_record())
     fit = {"n_tensors": 4032, "n_structures": 84, "n_features": 309, "ridge": 1e-6}
     write_json(material / "efg/fit.json", fit, provenance=origin())
     write_json(material / "efg/labelled.json", census(good=good, **{bad: "scf_unconverged"}))

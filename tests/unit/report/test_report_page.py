@@ -16,6 +16,7 @@ from hopecho.report.gates import gates
 from hopecho.report.model_drawings import targets
 from hopecho.report.page import build_page
 from hopecho.report.summary import summarise
+from hopecho.ufp.grid import choose
 
 VOID = {"meta", "br", "hr", "img", "wbr", "path", "use", "rect", "image"}
 
@@ -180,6 +181,32 @@ def test_labels_are_counted_and_failures_shown_with_their_log(
 
     edit_summary(results, check)
     assert "energy 0.1 meV/atom, force 3 meV/Å." in without_figures(results)
+
+
+def test_the_fit_is_explained(campaign, make_campaign, edit_summary):
+    said = without_figures(campaign)
+    assert "1234 coefficients, of which the 84 training structures determine 432" in said
+    assert (
+        "frame 7 (al0-beta abc) | outlier | energy off by 12 meV/atom (11.3 sigma) | kept" in said
+    )
+    results = make_campaign()
+    settings = json.loads((results / "summary.json").read_text())["fit"]["li3ps4"]["settings"]
+    rows = [
+        {"settings": settings | {"cutoff_3b_angstrom": c}, "loss": loss, "loss_stderr": 0.002,
+         "n_columns": 10, "relative_cost": cost}
+        for c, loss, cost in ((3.5, 0.031, 0.6), (4.0, 0.030, 1.0), (4.5, 0.040, 1.8))
+    ]  # fmt: skip
+
+    def add(summary):
+        summary["grid"]["li3ps4"] = {"rows": rows, "chosen": choose(rows)}
+
+    edit_summary(results, add)
+    said = without_figures(results)
+    assert (
+        "the cheapest of 2 within one standard error of the smallest loss (0.03 +- 0.002)" in said
+    )
+    assert "3.5 | 10 | 0.0310 ± 0.0020 | 0.60 | chosen |" in said
+    assert said.index("4 | 10 | 0.0300") < said.index("3.5 | 10 |") < said.index("4.5 | 10 |")
 
 
 def test_a_campaign_without_field_gradients_has_no_echo(make_campaign):

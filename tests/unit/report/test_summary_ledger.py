@@ -36,6 +36,7 @@ def results(tmp_path):
         write_json(folder / "quench0/300K/replica0/segment0.json", {"temperature": 301.0})
     for number, accepted in ((0, False), (1, True), (2, False), (10, True)):
         write_json(m / f"al/{number}/status.json", {"round": number, "accepted": accepted})
+        write_json(m / f"al/{number}/fit.json", {"n_columns": number})
     write_json(m / "heldout/errors.json", {"phases": {"beta": 1}, "provenance": {"seed": 1}})
     write_json(m / "efg/fit.json", {"ridge": 0.1, "provenance": {"seed": 1}})
     write_json(m / "heldout/labelled.json", census(k1="force"))
@@ -68,7 +69,10 @@ def test_the_phases_of_the_run_are_summarised_and_no_others(results):
 
 def test_rounds_end_with_the_accepted_one(results):
     """Later rounds are left from stricter targets; a glance at names would put 10 before 2."""
-    assert [s["round"] for s in summary(results)["learning"]["li3ps4"]] == [0, 1]
+    said = summary(results)
+    assert [s["round"] for s in said["learning"]["li3ps4"]] == [0, 1]
+    assert said["fit"] == {"li3ps4": {"n_columns": 1}}
+    assert said["grid"] == {}
 
 
 def test_errors_quarantine_and_reference(results):

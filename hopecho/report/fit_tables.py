@@ -1,0 +1,65 @@
+"""How the potential was fitted: its size and settings, labels that stood out, the grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hopecho.report.campaign import CampaignView
+from hopecho.report.markup import Html, join, table, tag
+from hopecho.report.words import number
+
+SHORT: Mapping[str, str] = {
+    "cutoff_2b_angstrom": "2-body cutoff (Å)",
+    "cutoff_3b_angstrom": "3-body cutoff (Å)",
+    "intervals_2b": "intervals, pair",
+    "intervals_3b": "intervals, ij and ik",
+    "intervals_jk": "intervals, jk",
+    "ridge_2b": "ridge, 2-body",
+    "ridge_3b": "ridge, 3-body",
+    "curvature_2b": "curvature, 2-body",
+    "curvature_3b": "curvature, 3-body",
+}
+
+
+def fit_section(view: CampaignView, material: str) -> Html:
+    """Return settings and size of the accepted fit, labels that stood out, and the grid."""
+    fit = view.summary["fit"][material]
+    said = (
+        f"{fit['n_columns']} coefficients, of which the {fit['train_errors']['n_frames']} training "
+        f"structures determine {number(fit['effective_dof'], 3)} (effective degrees of freedom)."
+    )
+    settings = [[SHORT[name], f"{value:g}"] for name, value in fit["settings"].items()]
+    parts = [tag("p", said), table(["setting", "value"], settings, numbers=[1])]
+    parts.append(_findings(fit["findings"]))
+    grid = view.summary["grid"].get(material)
+    if grid:
+        parts.append(_grid(grid))
+    return join(parts)
+
+
+def _findings(findings: list[Mapping[str, str]]) -> Html:
+    if not findings:
+        return tag("p", "No training label was found twice, not finite, or far from the others.")
+    rows = [[f["frame"], f["kind"], f["seen"], f["action"]] for f in findings]
+    head = ["training frame", "kind", "what was seen", "what was done"]
+    return join((tag("p", "Training labels that stood out:"), table(head, rows)))
+
+
+def _grid(grid: Mapping[str, Any]) -> Html:
+    """Table of the grid; only settings that differ have a column."""
+    rows, chosen = grid["rows"], grid["chosen"]
+    names = [n for n in SHORT if len({row["settings"][n] for row in rows}) > 1]
+    cells = []
+    for row in sorted(rows, key=lambda row: float(row["loss"])):
+        mark = "chosen" if row["settings"] == chosen["settings"] else ""
+        values = [f"{row['settings'][n]:g}" for n in names]
+        loss = f"{number(row['loss'], 3)} ± {number(row['loss_stderr'], 2)}"
+        cells.append([*values, row["n_columns"], loss, number(row["relative_cost"], 2), mark])
+    head = [SHORT[n] for n in names]
+    head += ["coefficients", "cross-validated loss", "cost of a force, relative", ""]
+    said = (
+        f"Settings were chosen by cross-validation on the frames of round 0: {chosen['reason']}. "
+        "The loss is the weighted mean square error on structures left out; 1 is no model at all. "
+    )
+    return join((tag("p", said), table(head, cells, numbers=range(len(head) - 1))))
