@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 from hopecho.errors import HopechoError
 from hopecho.io.uf3 import write_uf3
 from hopecho.labels.model_pes import ModelPes
+from hopecho.ufp.basis import BasisSpec, layout, potential_from
 from hopecho.ufp.evaluate import evaluate, pack
 from hopecho.ufp.features import featurise
 from hopecho.ufp.neighbours import neighbour_list
@@ -139,9 +140,27 @@ def test_lammps_gives_the_same_energy_forces_and_stress(case, potential, tmp_pat
     atoms = request.getfixturevalue(size)
     if case == "inside the core":
         atoms.positions[1] = atoms.positions[0] + [0.3, 0.4, 0.1]
-    write_uf3(tmp_path / "potential.uf3", potential)
-    commands = ["pair_style uf3 3", f"pair_coeff * * {tmp_path}/potential.uf3 Li P S"]
-    with ModelPes(elements=ELEMENTS, commands=commands) as lammps:
+    check_against_lammps(potential, atoms, tmp_path)
+
+
+def test_lammps_agrees_for_four_elements(big_crystal, tmp_path):
+    elements = ("Li", "Ge", "P", "S")
+    spec = BasisSpec(elements, 5.0, 3.6, intervals_2b=9, intervals_3b=4, intervals_jk=5)
+    rng = np.random.default_rng(12)
+    coefficients = rng.normal(scale=0.05, size=layout(spec).n_columns)
+    big_crystal.numbers[::7] = 32
+    for shift in ([0.0, 0.0, 0.0], [0.3, 0.4, 0.1]):
+        if any(shift):  # inside the core
+            big_crystal.positions[1] = big_crystal.positions[0] + shift
+        check_against_lammps(potential_from(spec, coefficients, {}), big_crystal, tmp_path)
+
+
+def check_against_lammps(potential, atoms, folder):
+    elements = tuple(potential.elements)
+    write_uf3(folder / "potential.uf3", potential)
+    words = " ".join(elements)
+    commands = ["pair_style uf3 3", f"pair_coeff * * {folder}/potential.uf3 {words}"]
+    with ModelPes(elements=elements, commands=commands) as lammps:
         energy, forces, stress = lammps.evaluate(atoms)
     offset = sum(potential.one_body[name] for name in atoms.get_chemical_symbols())
     prediction = evaluate(potential, atoms)
