@@ -76,16 +76,26 @@ def _run(args: argparse.Namespace) -> None:
     base = Path("config.yaml") if Path("config.yaml").is_file() else PROJECT_ROOT / "config.yaml"
     campaign = Campaign(load(base, *args.configfile, *args.overlays))
     if args.command == "labels":
-        _labels(campaign, args.action, args.argument)
+        _labels(campaign, args.action, args.argument, [*args.configfile, *args.overlays])
         return
     from hopecho.forecast import forecast_lines
     from hopecho.progress import status_lines
 
+    if args.command == "check":
+        _check_labels(campaign)
     lines = forecast_lines(campaign) if args.command == "check" else status_lines(campaign)
     print("\n".join(lines))
 
 
-def _labels(campaign: Campaign, action: str, argument: str | None) -> None:
+def _check_labels(campaign: Campaign) -> None:
+    """Ask the code of the labels for its version, and whether it takes its settings."""
+    from hopecho.labels.campaign import backend_from_settings, check_source
+
+    settings = campaign.get("labels")
+    check_source(settings["source"], backend_from_settings(settings).source)
+
+
+def _labels(campaign: Campaign, action: str, argument: str | None, overlays: Sequence[str]) -> None:
     from hopecho.labels import manage
     from hopecho.labels.store import LabelStore
 
@@ -99,9 +109,9 @@ def _labels(campaign: Campaign, action: str, argument: str | None) -> None:
         "show": lambda: manage.show(store, str(argument)),
         "verify": lambda: manage.verify(store),
         "export": lambda: manage.export(store, str(argument)),
-        "drop": lambda: manage.drop(store, str(argument), results=results),
+        "drop": lambda: manage.drop(store, str(argument), results=results, overlays=overlays),
         "retry": lambda: manage.retry(
-            store, retries=campaign.get("labels.retries"), results=results
+            store, retries=campaign.get("labels.retries"), results=results, overlays=overlays
         ),
     }
     print("\n".join(actions[action]()))

@@ -6,6 +6,7 @@ from hopecho.io.extxyz import read_frames, write_frames
 from hopecho.io.results import read_json, write_json
 from hopecho.labels.batch import read_labels
 from hopecho.labels.campaign import census
+from hopecho.labels.imported import require_checks
 from hopecho.labels.store import LabelStore
 from hopecho.learning.frames import with_origin
 from hopecho.script import arguments, run
@@ -20,6 +21,7 @@ def main(argv: list[str] | None = None) -> None:
     report = census(
         indices, max_failed_share=args.settings["max_failed_share"], source=args.settings["source"]
     )
+    require_checks(frames, report.checks)
     labels = read_labels(report.labelled, LabelStore(Path(args.store)))
     write_frames(args.labelled, with_origin(labels, dict(zip(keys, frames, strict=True))))
     write_json(args.report, report.to_dict())

@@ -20,6 +20,7 @@ from hopecho.labels.interface import (
     structure_hash,
 )
 from hopecho.labels.quality import RETRYABLE, efg_reasons, results_reasons
+from hopecho.versions import RESULT_VERSIONS
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -65,6 +66,8 @@ class BaseBackend(ABC):
     """
 
     code: ClassVar[str]
+    in_process: ClassVar[bool] = False
+    """Whether a crash of the code is a crash of the job."""
     changeable: ClassVar[tuple[str, ...]] = ()
     """Patterns of dotted keywords that decide how the result is found, not what it is."""
 
@@ -79,7 +82,7 @@ class BaseBackend(ABC):
     ) -> None:
         self.version = version
         self.source = source
-        self.settings = settings_hash(identity)
+        self.settings = settings_hash({**identity, "result_version": RESULT_VERSIONS["label"]})
         self.keywords = keywords
         self.dataset = options.dataset
         self.timeout_s = options.timeout_s

@@ -14,7 +14,7 @@ import numpy as np
 
 from hopecho.errors import HopechoError
 from hopecho.io import extxyz
-from hopecho.labels.imported import Differences, check_imported, take_imported
+from hopecho.labels.imported import LABEL_SET, Differences, check_imported, take_imported
 from hopecho.labels.interface import (
     Backend,
     Label,
@@ -24,7 +24,7 @@ from hopecho.labels.interface import (
     settings_hash,
     structure_hash,
 )
-from hopecho.labels.quality import Limits, by_weight, limit_reasons
+from hopecho.labels.quality import Limits, by_weight, is_transient, limit_reasons
 from hopecho.labels.store import LIMITS, LabelStore
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 LABELLED = "labelled"
 MISSING = "missing"
 QUARANTINED = "quarantined"
-LABEL_SET = "label_set"
-"""Info key of a labelled frame: frames of different sets are never fitted together."""
 _PREFIX = 16
 Progress = Callable[[int, int, str, str], None]
 
@@ -140,13 +138,19 @@ def label_batch(
         # Of a job that was killed; one job works in a scratch folder at a time.
         shutil.rmtree(left, ignore_errors=True)
     for done, (key, atoms) in enumerate(unique.items(), start=1):
-        take_imported(atoms, backend, store, key)
-        state = _known_state(store, key, backend, rules)
-        if state is None:
-            state, problem = _compute(atoms, key, backend, store, scratch, rules)
-            computed += state == LABELLED
-            problems += [(key, problem)] if problem else []
-        states[key] = _within_limits(store, key, rules) if state == LABELLED else state
+        problems += [(key, f"damaged, set aside: {path}") for path in store.set_aside_damaged(key)]
+        try:
+            take_imported(atoms, backend, store, key)
+            state = _known_state(store, key, backend, rules)
+            if state is None:
+                state, problem = _compute(atoms, key, backend, store, scratch, rules)
+                computed += state == LABELLED
+                problems += [(key, problem)] if problem else []
+            states[key] = _within_limits(store, key, rules) if state == LABELLED else state
+        except OSError as error:
+            # A full disk or a lost file system says nothing about the structure.
+            states[key] = MISSING
+            problems.append((key, f"{type(error).__name__}: {error}"))
         if progress is not None:
             progress(done, len(unique), key, states[key])
     return BatchResult(
@@ -168,11 +172,14 @@ def _known_state(store: LabelStore, key: str, backend: Backend, rules: Rules) ->
     record = store.quarantined(key)
     if record is None or record.part == LIMITS or (record.part == "efg" and not rules.efg):
         return None
+    untried = {settings_hash(changes) for changes in backend.attempts} - record.tried
+    if not untried:
+        scientific = [a["reasons"] for a in record.attempts if not is_transient(a["reasons"])]
+        return f"{QUARANTINED}:{by_weight(scientific[-1])[0]}"
     if record.transient:
         final = record.failures >= rules.max_failures
     else:
-        untried = {settings_hash(changes) for changes in backend.attempts} - record.tried
-        final = not (untried and record.curable)
+        final = not record.curable
     return f"{QUARANTINED}:{record.reasons[0]}" if final else None
 
 
@@ -202,9 +209,15 @@ def _compute(
     """Label one structure; return its state and what went wrong."""
     record = store.quarantined(key)
     tried = record.tried if record is not None else frozenset()
+    if backend.in_process:
+        # If the code takes the job down with it, this is what is known of the structure.
+        log = "the job ended while the code was at work on this structure"
+        store.quarantine(key, atoms, part="energy", reasons=["killed"], log=log)
     try:
         # A folder of its own: another process may be labelling the same structure.
-        with tempfile.TemporaryDirectory(prefix=f"{key[:_PREFIX]}.", dir=scratch) as directory:
+        with tempfile.TemporaryDirectory(
+            prefix=f"{key[:_PREFIX]}.", dir=scratch, ignore_cleanup_errors=True
+        ) as directory:
             try:
                 label = backend.compute(
                     atoms, Path(directory), efg=rules.efg, base=store.get(key), tried=tried

@@ -47,6 +47,7 @@ class AseBackend(BaseBackend):
     """
 
     code = "ase"
+    in_process = True
 
     def __init__(self, options: Options) -> None:
         unknown = sorted(set(options.settings) - {"calculator", "parameters"})
@@ -122,6 +123,9 @@ class AseBackend(BaseBackend):
             ) from error
         if not isinstance(calculator, BaseCalculator):
             raise _no_calculator(self._name, type(calculator).__name__)
+        if hasattr(calculator, "directory"):
+            # Of whatever family it is: two labels never share files.
+            calculator.directory = str(directory)
         return calculator
 
 
@@ -202,7 +206,14 @@ def _no_calculator(name: str, kind: str) -> HopechoError:
 def _versions(factory: Callable[..., Any]) -> str:
     """Versions of the package that the calculator comes from, if it has one, and of ASE."""
     top = (getattr(factory, "__module__", "") or "").partition(".")[0]
-    names = [n for n in metadata.packages_distributions().get(top, []) if n != "ase"]
+    known = metadata.packages_distributions().get(top, [])
+    names = [n for n in known if n != "ase"]
+    if not known:
+        # Somebody's own module: its text is its version.
+        source = getattr(importlib.import_module(factory.__module__), "__file__", None)
+        if source:
+            digest = hashlib.sha256(Path(source).read_bytes()).hexdigest()[:12]
+            return f"{top} {digest}, ase {metadata.version('ase')}"
     return ", ".join(f"{n} {metadata.version(n)}" for n in [*sorted(set(names)), "ase"])
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hopecho.errors import HopechoError
-from hopecho.labels.batch import LABEL_SET, LABELLED, MISSING, BatchResult, Rules
-from hopecho.labels.imported import Differences
+from hopecho.labels.batch import LABELLED, MISSING, BatchResult, Rules
+from hopecho.labels.imported import LABEL_SET, Differences
 from hopecho.labels.interface import Backend, make_backend
 from hopecho.labels.model_pes import NAME as MODEL
 from hopecho.labels.quality import ADVICE, Limits
@@ -64,6 +64,7 @@ def rules_from_settings(settings: Mapping[str, Any]) -> Rules:
         differences=Differences(
             energy_ev_atom=allowed["max_energy_difference_ev_atom"],
             force_ev_a=allowed["max_force_difference_ev_a"],
+            stress_ev_a3=allowed["max_stress_difference_ev_a3"],
             efg_au=allowed["max_efg_difference_au"],
         )
         if allowed
@@ -171,14 +172,26 @@ def census(indices: Sequence[Mapping[str, Any]], *, max_failed_share: float, sou
             fix="delete the labels*.json of this set and run again with one labels block",
         )
     found, name = next(iter(sets), ("", ""))
-    if found and not _says(source, found):
+    if found:
+        check_source(source, found)
+    checks = tuple(check for index in indices for check in index["checks"])
+    return Census(found, name, tuple(k for k in keys if k not in bad), bad, checks)
+
+
+def check_source(source: str, found: str) -> None:
+    """Refuse a header that does not say what the labels are.
+
+    Raises
+    ------
+    HopechoError
+        ``labels.source`` does not name the code that the labels come from.
+    """
+    if not _says(source, found):
         raise HopechoError(
             "labels.source does not say what the labels are",
             got=f"labels.source: {source!r}, but they come from {found!r}",
             fix=f"set labels.source: {found}",
         )
-    checks = tuple(check for index in indices for check in index["checks"])
-    return Census(found, name, tuple(k for k in keys if k not in bad), bad, checks)
 
 
 def _says(words: str, found: str) -> bool:

@@ -7,11 +7,13 @@ read by ASE's readers, checked, and put back into the order and onto the positio
 from __future__ import annotations
 
 import functools
+import hashlib
 import re
 import shutil
 import subprocess
 import warnings
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +42,11 @@ _RUNS: Mapping[str, Mapping[str, str]] = {
     "energy": {"task": "SinglePoint", "calculate_stress": "TRUE"},
     "efg": {"task": "magres", "magres_task": "EFG"},
 }
+_EXCLUSIVE = (
+    ("cell", ("kpoint*mpgrid", "kpoint*mpspacing", "kpoint*list")),
+    ("param", ("cutoffenergy", "basisprecision")),
+)
+"""Ways to say one thing, by names without underscores."""
 _VERSION = re.compile(r"CASTEP version:?\s+([0-9][0-9.]*)")
 _CHARGE = re.compile(r"net\s+charge\s+of\s+system\s*:\s*(\S+)", re.IGNORECASE)
 _SIGNS: Mapping[str, re.Pattern[str]] = {
@@ -74,10 +81,15 @@ class CastepBackend(BaseBackend):
     code = "castep"
     # ASE spells CASTEP's keywords with underscores or without: patterns take both.
     changeable = (
+        # Not elec_energy_tol and its like: a looser one gives other forces.
         "param.max*scf*cycles",
-        "param.mix*",
+        "param.mixing*scheme",
+        "param.mix*charge*",
+        "param.mix*spin*",
+        "param.mix*metric*",
+        "param.mix*history*",
         "param.metals*method",
-        "param.elec*",
+        "param.elec*method",
         "param.nextra*bands",
         "param.perc*extra*bands",
         "param.smearing*",
@@ -94,17 +106,22 @@ class CastepBackend(BaseBackend):
                 got=", ".join(unknown) or f"labels.efg_command: {options.efg_command}",
                 fix="put keywords under labels.castep.param and .cell; one command runs both parts",
             )
-        keywords = {name: dict(options.settings.get(name) or {}) for name in ("param", "cell")}
+        keywords = _checked_keywords(options.settings)
         self._program = Program.resolve(options.command or STAND_IN)
         banner = _version_text(self._program)
         version = castep_version(banner) or ""
         stand_in = [line for line in banner.splitlines() if _STAND_IN_WORDS in line]
+        self._stands_in = bool(stand_in)
         super().__init__(
             options,
             version=version,
             source="model PES" if stand_in else f"CASTEP {version}",
             # The stand-in names the versions of its surface: its labels never pass for real ones.
-            identity={"keywords": keywords, "version": version, "stand_in": stand_in},
+            identity={
+                "keywords": {"param": keywords["param"], "cell": _without_places(keywords["cell"])},
+                "version": version,
+                "stand_in": stand_in,
+            },
             keywords=keywords,
         )
 
@@ -154,6 +171,9 @@ class CastepBackend(BaseBackend):
         errors = excerpt(directory, [p.name for p in sorted(directory.glob("*.err"))])
         text = _text(directory)
         reasons = [*ended, *castep_reasons(text, errors=errors, version=self.version)]
+        if text and (_STAND_IN_WORDS in text) != self._stands_in:
+            # What runs is not what answered when it was asked for its version.
+            reasons.append("version_mismatch")
         if reasons:
             raise _failure(directory, reasons)
 
@@ -187,6 +207,7 @@ class CastepBackend(BaseBackend):
             bare = _bare(atoms)
             bare.calc = calculator
             calculator.prepare_input_files(bare)
+        _check_input(directory, keywords)
 
 
 def castep_reasons(text: str, *, errors: str = "", version: str | None = None) -> list[str]:
@@ -253,10 +274,79 @@ def _bare(atoms: Atoms) -> Atoms:
     return Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
 
 
+def _checked_keywords(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Keywords by file, without those that an overlay takes away with ``null``.
+
+    Raises
+    ------
+    HopechoError
+        Two keywords exclude each other: of these ASE would write one and drop the other.
+    """
+    keywords = {
+        name: {k: v for k, v in dict(settings.get(name) or {}).items() if v is not None}
+        for name in ("param", "cell")
+    }
+    for name, patterns in _EXCLUSIVE:
+        found = [k for k in keywords[name] if any(fnmatchcase(_bare_name(k), p) for p in patterns)]
+        if len(found) > 1:
+            raise HopechoError(
+                f"Keywords under labels.castep.{name} exclude each other",
+                got=", ".join(found),
+                fix=f"keep one, and set the others to null, e.g. {found[0]}: null",
+            )
+    return keywords
+
+
+def _bare_name(keyword: str) -> str:
+    return keyword.lower().replace("_", "")
+
+
+def _check_input(directory: Path, keywords: Mapping[str, Any]) -> None:
+    """Make sure that ASE wrote every keyword.
+
+    Raises
+    ------
+    HopechoError
+        A keyword did not reach its file.
+    """
+    for name in ("param", "cell"):
+        text = (directory / f"{_SEED}.{name}").read_text(encoding="utf-8")
+        words = {_bare_name(w) for w in re.findall(r"[A-Za-z_]\w+", text)}
+        lost = [k for k in keywords[name] if _bare_name(k) not in words]
+        if lost:
+            raise HopechoError(
+                f"A keyword did not reach CASTEP's .{name} file",
+                got=", ".join(lost),
+                fix=f"check its name and value under labels.castep.{name}",
+            )
+
+
+def _without_places(cell: Mapping[str, Any]) -> dict[str, Any]:
+    """Cell keywords with the hash of its content in place of the path of a pseudopotential."""
+    result = dict(cell)
+    for key, value in cell.items():
+        if isinstance(value, Mapping):
+            result[key] = {k: _content(v) for k, v in value.items()}
+    return result
+
+
+def _content(value: Any) -> Any:
+    path = Path(str(value))
+    if not path.is_file():
+        return value
+    return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _place(value: Any) -> str:
+    """Path of a file as CASTEP finds it from another folder; other values as they are."""
+    path = Path(str(value))
+    return str(path.resolve()) if path.is_file() else str(value)
+
+
 def _keyword(value: Any) -> Any:
     """Value of a keyword as ASE takes it: pseudopotentials come as a mapping by element."""
     if isinstance(value, Mapping):
-        return [(str(k), str(v)) for k, v in value.items()]
+        return [(str(k), _place(v)) for k, v in value.items()]
     if isinstance(value, bool):
         return str(value).upper()
     if isinstance(value, (list, tuple)):

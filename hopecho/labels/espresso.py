@@ -103,6 +103,7 @@ class EspressoBackend(BaseBackend):
                     got=f"labels.command {self._pw}, labels.efg_command {self._gipaw}",
                     fix="use pw.x with gipaw.x, or hopecho-pw with hopecho-gipaw",
                 )
+        self._stands_in = bool(stand_in)
         self._pseudo = Pseudopotentials.find(keywords, required=not stand_in)
         super().__init__(
             options,
@@ -135,6 +136,9 @@ class EspressoBackend(BaseBackend):
             ended = self._pw.run(["-in", INPUT], directory, stdout=OUTPUT, timeout_s=self.timeout_s)
             text = _text(directory / OUTPUT)
             reasons = [*ended, *espresso_reasons(text, version=self.version)]
+            if text and bool(stand_in_lines(text)) != self._stands_in:
+                # What runs is not what answered when it was asked for its version.
+                reasons.append("version_mismatch")
             if reasons:
                 raise _failure(directory, reasons)
             results = _results(atoms, text, directory, stress=bool(keywords["stress"]))

@@ -53,6 +53,8 @@ _OURS: Mapping[str, str] = {
     "nat": "it follows from the structure",
     "ntyp": "it follows from the structure",
     "ibrav": "the cell is written out",
+    "max_seconds": "set labels.max_wall_min",
+    "scf_must_converge": "every label must be converged",
     "nspin": "spin polarisation is not supported",
     "noncolin": "spin polarisation is not supported",
     "lspinorb": "spin polarisation is not supported",

@@ -21,6 +21,8 @@ _UNCONVERGED = re.compile(
     r"|too many iterations in bisection",
     re.I,
 )
+_THRESHOLD = re.compile(r"convergence threshold\s*=\s*(\S+)")
+_ACCURACY = re.compile(r"estimated scf accuracy\s*<\s*(\S+)")
 _FINISHED = "JOB DONE"
 _CONVERGED = "convergence has been achieved"
 _ELECTRONS = re.compile(r"number of electrons\s*=\s*(\S+)")
@@ -47,7 +49,7 @@ def espresso_reasons(text: str, *, version: str | None = None) -> list[str]:
     if finished and "wall_time" not in reasons:
         # A run that was cut short says nothing about convergence; earlier steps may fail freely.
         final = record[max(record.rfind("iteration #"), 0) :]
-        if _UNCONVERGED.search(final):
+        if _UNCONVERGED.search(final) or not _accurate(record, final):
             reasons.append("scf_unconverged")
         elif _CONVERGED not in final:
             reasons.append("incomplete")
@@ -56,6 +58,17 @@ def espresso_reasons(text: str, *, version: str | None = None) -> list[str]:
     if not finished:
         reasons.append("incomplete")
     return reasons + _other_version(record, version, "PWSCF")
+
+
+def _accurate(record: str, final: str) -> bool:
+    """Whether the last SCF step came below the threshold, where pw.x prints both.
+
+    With ``scf_must_converge = .false.`` it claims convergence whatever the accuracy.
+    """
+    threshold, accuracy = _THRESHOLD.search(record), _ACCURACY.findall(final)
+    if threshold is None or not accuracy:
+        return True
+    return float(accuracy[-1]) <= float(threshold.group(1))
 
 
 def gipaw_reasons(text: str, *, version: str | None = None) -> list[str]:

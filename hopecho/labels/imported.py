@@ -16,7 +16,7 @@ import numpy as np
 
 from hopecho.errors import HopechoError
 from hopecho.io import extxyz
-from hopecho.labels.interface import Backend, Label, structure_hash
+from hopecho.labels.interface import Backend, Label, label_set, structure_hash
 from hopecho.labels.quality import efg_reasons, results_reasons
 from hopecho.labels.store import LabelStore
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
+LABEL_SET = "label_set"
+"""Info key of a labelled frame: frames of different sets are never fitted together."""
 IMPORTED, CHECKED = "imported", "checked"
 """Info keys: the file that a frame's label came in; whether it is computed again to be compared."""
 _NAMES: Mapping[str, str] = {
@@ -42,6 +44,8 @@ class Differences:
     energy_ev_atom: float = 0.002
     force_ev_a: float = 0.02
     """Of a component of a force."""
+    stress_ev_a3: float = 0.002
+    """Of a component of the stress."""
     efg_au: float = 0.002
     """Of a component of a field gradient."""
 
@@ -66,9 +70,16 @@ def read_dataset(path: Path | str, *, n_check: int) -> list[Atoms]:
     Raises
     ------
     HopechoError
-        A frame has no energy, no forces or no periodic cell.
+        A frame has no energy, no forces or no periodic cell, or the labels are of several kinds.
     """
     frames = extxyz.read_frames(path)
+    sets = sorted({str(a.info.get(LABEL_SET, "")) for a in frames})
+    if len(sets) > 1:
+        raise HopechoError(
+            f"Labels of different code, settings or dataset stand in {path}",
+            got=", ".join(name or "not said" for name in sets),
+            fix="split the file: one campaign takes labels of one kind",
+        )
     count = min(n_check, len(frames))
     chosen = set(np.unique(np.linspace(0, len(frames) - 1, count).round().astype(int)).tolist())
     return [
@@ -81,12 +92,14 @@ def _normal(atoms: Atoms, path: Path, index: int, *, checked: bool) -> Atoms:
     from ase import Atoms
 
     frame = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
-    results = atoms.calc.results if atoms.calc is not None else {}
+    results = dict(atoms.calc.results) if atoms.calc is not None else {}
+    # With smearing the forces belong to the free energy.
+    results["energy"] = results.get("free_energy", results.get("energy"))
     for key, name in _NAMES.items():
         place = "arrays" if key == extxyz.FORCES else "info"
         value = getattr(atoms, place).get(key, results.get(name))
         if value is not None:
-            getattr(frame, place)[key] = np.asarray(value, dtype=float)
+            getattr(frame, place)[key] = _plain(key, value)
         elif key != extxyz.STRESS:
             raise HopechoError(
                 f"Frame {index} of {path} has no {name}",
@@ -103,13 +116,30 @@ def _normal(atoms: Atoms, path: Path, index: int, *, checked: bool) -> Atoms:
     if extxyz.EFG in atoms.arrays:
         frame.arrays[extxyz.EFG] = np.asarray(atoms.arrays[extxyz.EFG], dtype=float)
     frame.info |= {IMPORTED: path.name, CHECKED: checked}
+    if LABEL_SET in atoms.info:
+        frame.info[LABEL_SET] = str(atoms.info[LABEL_SET])
     return frame
+
+
+def _plain(key: str, value: Any) -> Array:
+    """Values as floats; a stress of nine components as six."""
+    array = np.asarray(value, dtype=float)
+    if key == extxyz.STRESS and array.size == 9:
+        full = array.reshape(3, 3)
+        return (0.5 * (full + full.T)).flat[[0, 4, 8, 5, 2, 1]]
+    return array
 
 
 def take_imported(atoms: Atoms, backend: Backend, store: LabelStore, key: str) -> None:
     """Store the label that a frame brings, unless it is to be checked or known already.
 
-    A label that cannot be right (not finite, tensors that are none) is quarantined instead.
+    A label that cannot be right (not finite, tensors that are none) is quarantined instead; one
+    that was taken from a file that has changed since is replaced.
+
+    Raises
+    ------
+    HopechoError
+        The frame says that its label is of another set.
     """
     if IMPORTED not in atoms.info:
         return
@@ -118,7 +148,16 @@ def take_imported(atoms: Atoms, backend: Backend, store: LabelStore, key: str) -
         if known is not None and known.imported:
             store.drop(key)  # taken over earlier; now the code itself is asked
         return
-    if known is not None or store.quarantined(key) is not None:
+    own = label_set(backend.code, backend.settings, backend.dataset)
+    if atoms.info.get(LABEL_SET, own) != own:
+        raise HopechoError(
+            f"Labels of {atoms.info[IMPORTED]} are of another code, settings or dataset",
+            got=f"{atoms.info[LABEL_SET]}, the campaign's are {own}",
+            fix="leave the file out of learning.initial_files, or set labels as it was made",
+        )
+    if known is not None and known.imported and _changed(atoms, known):
+        store.drop(key)
+    elif known is not None or store.quarantined(key) is not None:
         return
     label = Label(
         structure=structure_hash(atoms),
@@ -144,6 +183,12 @@ def take_imported(atoms: Atoms, backend: Backend, store: LabelStore, key: str) -
         store.put(label, atoms)
 
 
+def _changed(atoms: Atoms, label: Label) -> bool:
+    """Whether a frame brings another label than the one that was taken over."""
+    found = _differences(atoms, label)
+    return any(value is not None and value > 0.0 for value in found.values())
+
+
 def check_imported(
     frames: Mapping[str, Atoms], store: LabelStore, allowed: Differences
 ) -> Iterator[dict[str, Any]]:
@@ -152,8 +197,8 @@ def check_imported(
     Yields
     ------
     dict
-        ``key``, ``file`` and the largest differences ``energy_ev_atom``, ``force_ev_a``, ``efg_au``
-        (None where there is nothing to compare).
+        ``key``, ``file`` and the largest differences ``energy_ev_atom``, ``force_ev_a``,
+        ``stress_ev_a3``, ``efg_au`` (None where there is nothing to compare).
 
     Raises
     ------
@@ -182,11 +227,39 @@ def check_imported(
 def _differences(atoms: Atoms, label: Label) -> dict[str, float | None]:
     energy = abs(float(atoms.info[extxyz.ENERGY]) - label.energy) / len(atoms)
     force = float(np.abs(atoms.arrays[extxyz.FORCES] - label.forces).max())
-    brought = atoms.arrays.get(extxyz.EFG)
-    tensor = None
-    if brought is not None and label.efg is not None:
-        tensor = float(np.abs(brought - label.efg).max())
-    return {"energy_ev_atom": energy, "force_ev_a": force, "efg_au": tensor}
+    stress = _largest(atoms.info.get(extxyz.STRESS), label.stress)
+    tensor = _largest(atoms.arrays.get(extxyz.EFG), label.efg)
+    return {
+        "energy_ev_atom": energy,
+        "force_ev_a": force,
+        "stress_ev_a3": stress,
+        "efg_au": tensor,
+    }
+
+
+def _largest(brought: Array | None, own: Array | None) -> float | None:
+    """Largest difference of a component; None where one of the two is not there."""
+    if brought is None or own is None:
+        return None
+    return float(np.abs(np.asarray(brought) - own).max())
+
+
+def require_checks(frames: Sequence[Atoms], checks: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse files of which frames were to be compared and none could be.
+
+    Raises
+    ------
+    HopechoError
+        The code gave no label for any frame that was to be checked.
+    """
+    wanted = {str(a.info[IMPORTED]) for a in frames if a.info.get(CHECKED)}
+    missing = sorted(wanted - {str(check["file"]) for check in checks})
+    if missing:
+        raise HopechoError(
+            "Imported labels could not be compared with this code's own",
+            got=f"{', '.join(missing)}: every frame to be checked failed",
+            fix="hopecho labels list says why; raise labels.imported.check, or mend the settings",
+        )
 
 
 def imported_counts(labels: Sequence[Atoms]) -> dict[str, int]:

@@ -136,6 +136,8 @@ class Backend(Protocol):
     settings: str
     """Hash of everything that the numbers depend on, besides the structure and the data set."""
     dataset: str
+    in_process: bool
+    """Whether a crash of the code is a crash of the job."""
     attempts: Sequence[Mapping[str, Any]]
     """Changes of the settings to try in turn; the first is none."""
 
@@ -177,13 +179,19 @@ def structure_hash(atoms: Atoms) -> str:
     Raises
     ------
     HopechoError
-        The structure is not periodic along all three axes.
+        The structure is not periodic along all three axes, or not finite.
     """
     if not atoms.pbc.all():
         raise HopechoError(
             "A structure to be labelled is not periodic",
             got=f"pbc {atoms.pbc.tolist()}",
             fix="set pbc = T T T and a cell in the structure file",
+        )
+    if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
+        raise HopechoError(
+            "A structure to be labelled has a position or a cell that is not finite",
+            got=f"{atoms.get_chemical_formula()} ({atoms.info.get('trajectory', 'no trajectory')})",
+            fix="look at the run that it comes from",
         )
     digest = hashlib.sha256(b"hopecho structure 1")
     digest.update(atoms.numbers.astype("<i8").tobytes())

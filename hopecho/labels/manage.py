@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +14,36 @@ from hopecho.labels.interface import settings_hash
 from hopecho.labels.quality import ADVICE
 from hopecho.labels.store import LabelStore
 
+_FEWEST_DIGITS = 4
+
 
 def listing(store: LabelStore) -> Iterator[str]:
     """Yield one line a label and one a quarantined structure."""
-    for key in sorted(store.keys()):
-        label = store.get(key)
-        if label is not None:
-            tensors = "efg" if label.efg is not None else "no efg"
-            yield f"{key[:16]}  {label.source}  {label.energy:.6f} eV  {tensors}"
-    for key in store.keys(quarantined=True):
-        record = store.quarantined(key)
-        if record is not None:
-            yield f"{key[:16]}  quarantined ({record.part}): {', '.join(record.reasons)}"
+    yield from _each(store, store.keys(), _label_line)
+    yield from _each(store, store.keys(quarantined=True), _record_line)
+
+
+def _each(
+    store: LabelStore, keys: Sequence[str], line: Callable[[LabelStore, str], str]
+) -> Iterator[str]:
+    for key in keys:
+        try:
+            yield line(store, key)
+        except HopechoError as error:
+            yield f"{key[:16]}  damaged: {error.got}"
+
+
+def _label_line(store: LabelStore, key: str) -> str:
+    label = store.get(key)
+    assert label is not None
+    tensors = "efg" if label.efg is not None else "no efg"
+    return f"{key[:16]}  {label.source}  {label.energy:.6f} eV  {tensors}"
+
+
+def _record_line(store: LabelStore, key: str) -> str:
+    record = store.quarantined(key)
+    assert record is not None
+    return f"{key[:16]}  quarantined ({record.part}): {', '.join(record.reasons)}"
 
 
 def verify(store: LabelStore) -> Iterator[str]:
@@ -38,7 +56,14 @@ def verify(store: LabelStore) -> Iterator[str]:
 def export(store: LabelStore, path: str) -> Iterator[str]:
     """Write all labels to an extended XYZ file."""
     frames = read_labels(store.keys(), store)
-    write_frames(path, frames)
+    try:
+        write_frames(path, frames)
+    except OSError as error:
+        raise HopechoError(
+            f"Cannot write the labels to {path}",
+            got=str(error.strerror),
+            fix="give a file in a folder that exists",
+        ) from error
     yield f"{len(frames)} labels -> {path}"
 
 
@@ -72,7 +97,9 @@ def show(store: LabelStore, prefix: str) -> Iterator[str]:
         yield f"log\n{record.log}"
 
 
-def drop(store: LabelStore, prefix: str, *, results: Path) -> Iterator[str]:
+def drop(
+    store: LabelStore, prefix: str, *, results: Path, overlays: Sequence[str] = ()
+) -> Iterator[str]:
     """Remove one label and the batch indices that name it, so that exactly it is computed again.
 
     Raises
@@ -80,11 +107,15 @@ def drop(store: LabelStore, prefix: str, *, results: Path) -> Iterator[str]:
     HopechoError
         If the hash fits no label or several.
     """
-    yield from _forget(store, [_only(store, prefix)], results)
+    yield from _forget(store, [_only(store, prefix)], results, overlays)
 
 
 def retry(
-    store: LabelStore, *, retries: Sequence[Mapping[str, Any]], results: Path
+    store: LabelStore,
+    *,
+    retries: Sequence[Mapping[str, Any]],
+    results: Path,
+    overlays: Sequence[str] = (),
 ) -> Iterator[str]:
     """Have failed labels tried again: transient failures, and those with a retry not yet tried.
 
@@ -100,26 +131,32 @@ def retry(
     yield f"{len(curable)} structures that labels.retries has not been tried on"
     for key in transient:
         store.release(key)
-    yield from _forget(store, [*transient, *curable], results, keep_labels=True)
+    yield from _forget(store, [*transient, *curable], results, overlays, keep_labels=True)
 
 
 def _only(store: LabelStore, prefix: str) -> str:
     """Return the one key that begins with a prefix."""
     everything = set(store.keys()) | set(store.keys(quarantined=True))
     found = sorted(key for key in everything if key.startswith(prefix))
-    if len(found) != 1:
+    if len(found) != 1 or len(prefix) < _FEWEST_DIGITS:
+        known = "give more digits of the hash" if found else "see which there are"
         raise HopechoError(
             f"the hash {prefix!r} fits {len(found)} labels",
             got=", ".join(key[:16] for key in found[:4]) or f"no such hash in {store.root}",
-            fix="give more digits of the hash (hopecho labels list)",
+            fix=f"{known} (hopecho labels list)",
         )
     return found[0]
 
 
 def _forget(
-    store: LabelStore, keys: Sequence[str], results: Path, *, keep_labels: bool = False
+    store: LabelStore,
+    keys: Sequence[str],
+    results: Path,
+    overlays: Sequence[str],
+    *,
+    keep_labels: bool = False,
 ) -> Iterator[str]:
-    """Drop labels, and remove the indices that name them."""
+    """Drop labels, and remove the indices that name them; say how to compute them again."""
     for key in keys:
         if not keep_labels:
             store.drop(key)
@@ -134,4 +171,7 @@ def _forget(
         yield f"removed the index {path}"
     if named:
         # What was made from the label exists, so that the workflow would not miss it by itself.
-        yield f"to compute it again: snakemake --cores 1 {' '.join(map(str, named))}"
+        files = f" --configfile {' '.join(overlays)}" if overlays else ""
+        yield f"to compute it again: snakemake --cores 1 {' '.join(map(str, named))}{files}"
+    elif keys:
+        yield f"no batch under {results} names it; for another campaign give its --configfile"

@@ -184,6 +184,18 @@ class LabelStore:
                 found = True
         return found
 
+    def set_aside_damaged(self, key: str) -> list[Path]:
+        """Rename damaged files of a key to ``*.damaged``; return what they are called now."""
+        aside = []
+        for suffix in ("", _QUARANTINE):
+            path = self._path(key, suffix)
+            try:
+                self._read(path)
+            except HopechoError:
+                aside.append(path.with_name(f"{path.name}.damaged"))
+                path.rename(aside[-1])
+        return aside
+
     def verify(self) -> list[str]:
         """Read every file; return one line for each that is damaged or under a wrong name."""
         problems = []

@@ -68,6 +68,7 @@ class XtbBackend(BaseBackend):
 
     code = "xtb"
     changeable = _NUMERICS
+    in_process = True
 
     def __init__(self, options: Options) -> None:
         unknown = sorted(set(options.settings) - _KNOWN)
@@ -103,11 +104,17 @@ class XtbBackend(BaseBackend):
         bare = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
         words = {k: v for k, v in keywords.items() if k != "sternheimer"}
         # A new calculator each time: it would start from the structure before.
-        calculator = TBLite(verbosity=0, **words)
         try:
+            calculator = TBLite(verbosity=0, **words)
             calculator.calculate(bare, ["energy", "forces", "stress"])
         except RuntimeError as error:
             raise LabelFailure([_reason(str(error))], log=f"tblite: {error}") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise HopechoError(
+                "tblite does not take these settings",
+                got=f"{type(error).__name__}: {error}",
+                fix="mend labels.xtb",
+            ) from error
         found = calculator.results
         tensors = None
         if efg:

@@ -13,7 +13,7 @@ from ase import Atoms
 
 from hopecho.errors import HopechoError
 from hopecho.labels.base import BaseBackend, Results
-from hopecho.labels.interface import LabelFailure, Options
+from hopecho.labels.interface import LabelFailure, Options, settings_hash
 from hopecho.labels.program import Program, excerpt
 
 ATOMS = Atoms("LiS", positions=[[0, 0, 0], [2, 0, 0]], cell=[6, 6, 6], pbc=True)
@@ -66,6 +66,12 @@ def test_retries_are_taken_in_turn_and_the_label_says_which(tmp_path):
     assert label.stress is None
     # The key is that of the settings: a retry changes how the result is found, not what it is.
     assert label.key == Stubborn().compute(ATOMS, tmp_path).key
+
+
+def test_attempts_that_failed_before_are_not_made_again(tmp_path):
+    backend = Stubborn(energy=0.1, efg=0.1, retries=RETRIES)
+    backend.compute(ATOMS, tmp_path, tried=[settings_hash({}), settings_hash(RETRIES[0])])
+    assert [run[0::2] for run in backend.runs] == [("energy", 0.1), ("efg", 0.1)]
 
 
 def test_an_energy_that_is_there_is_not_computed_again(tmp_path):

@@ -17,7 +17,7 @@ if sys.argv[1:] == ["--version"]:
 seed, status, good = sys.argv[1], 0, pathlib.Path({good!r})
 part = "efg" if "magres" in pathlib.Path(seed + ".param").read_text() else "energy"
 castep, magres = pathlib.Path(seed + ".castep"), pathlib.Path(seed + ".magres")
-text = (good / part / "label.castep").read_text()
+text = (good / part / "label.castep").read_text().replace("model surface stand-in", "a test's code")
 castep.write_text(text)
 if part == "efg":
     magres.write_text((good / part / "label.magres").read_text())
@@ -253,6 +253,43 @@ def test_dispersion_corrected_energy_is_the_one_of_the_forces(planted, tmp_path)
     damage = f"text = re.sub(r'(Final energy.*)', r'\\1{line}', text)"
     label = planted(damage).compute(structure(), tmp_path / "run", efg=False)
     assert label.energy == -123.5
+
+
+def test_keywords_that_exclude_each_other_are_never_dropped_silently():
+    cell = {"kpoint_mp_spacing": "0.05", "kpoint_mp_grid": "4 4 4"}
+    with pytest.raises(HopechoError, match="exclude each other") as caught:
+        make_backend("castep", settings={"cell": cell})
+    assert "null" in caught.value.fix
+    grid = make_backend("castep", settings={"cell": cell | {"kpoint_mp_spacing": None}})
+    assert grid.keywords["cell"] == {"kpoint_mp_grid": "4 4 4"}
+    assert grid.settings != make_backend("castep", settings={"cell": {}}).settings
+
+
+def test_a_pseudopotential_counts_by_content(tmp_path):
+    keys = set()
+    for folder, text in (("a", "one"), ("b", "one"), ("c", "two")):
+        path = tmp_path / folder / "Li.usp"
+        path.parent.mkdir()
+        path.write_text(text)
+        cell = {"species_pot": {"Li": str(path), "S": "C19"}}
+        keys.add(make_backend("castep", settings={"cell": cell}).settings)
+    assert len(keys) == 2
+
+
+def test_retries_may_not_loosen_the_result():
+    for name in ("elec_energy_tol", "elec_force_tol", "cut_off_energy"):
+        with pytest.raises(HopechoError, match=r"labels\.retries"):
+            make_backend("castep", retries=[{"param": {name: 1}}])
+    good = {"mix_charge_amp": 0.1, "max_scf_cycles": 9, "nextra_bands": 4, "smearing_width": 0.1}
+    make_backend("castep", retries=[{"param": good}])
+
+
+def test_what_runs_must_be_what_answered(planted, tmp_path):
+    planted("").compute(structure(), tmp_path / "a", efg=False)
+    # A wrapper that hides whom it calls when it is asked for its version.
+    hidden = planted('text = text.replace("a test\'s code", "model surface stand-in")')
+    with pytest.raises(LabelFailure, match="version_mismatch"):
+        hidden.compute(structure(), tmp_path / "b", efg=False)
 
 
 def test_commands_that_are_no_castep():

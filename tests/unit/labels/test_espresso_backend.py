@@ -550,6 +550,14 @@ def test_text_of_real_runs():
     assert gipaw_reasons("") == ["incomplete"]
     assert espresso_version(head) == "6.7MaX"
     assert espresso_version("nothing") is None
+    # As pw.x 6.7 prints it with scf_must_converge = .false. after one step.
+    claims = (
+        head + "     convergence threshold     =      1.0E-08\n" + loop
+        + "     estimated scf accuracy    <      16.70000000 Ry\n"
+        + "     convergence has been achieved in   1 iterations\n" + done
+    )  # fmt: skip
+    assert espresso_reasons(claims) == ["scf_unconverged"]
+    assert espresso_reasons(claims.replace("16.70000000", "9.7E-09")) == []
     wrong_charge = (
         head + "     WARNING: integrated charge=     2.3, expected=     3.0\n\n"
         "     Error in routine electrons (1):\n     charge is wrong: smearing is needed\n"
@@ -565,3 +573,10 @@ def test_stand_in_needs_no_installation(tmp_path, monkeypatch):
     backend = make_backend("espresso", command="hopecho-pw", settings=settings)
     assert backend.source == "model PES"
     assert not list(Path(tmp_path).iterdir())
+
+
+def test_keywords_that_would_let_a_bad_label_pass_are_not_the_users():
+    for section, name in (("electrons", "scf_must_converge"), ("control", "max_seconds")):
+        data = {"system": {"ecutwfc": 60}, section: {name: 1}}
+        with pytest.raises(HopechoError, match=name):
+            make_backend("espresso", command="hopecho-pw", settings={"input_data": data})

@@ -53,6 +53,8 @@ class Planned:
 
     code, version, source, settings, dataset = "castep", "24.1", "CASTEP 24.1", "s", "C19"
 
+    in_process = False
+
     def __init__(self, plan=None, attempts=({},)):
         self.plan = plan or {}
         self.attempts = attempts
@@ -351,6 +353,73 @@ def test_only_failures_that_settings_may_cure_are_tried_with_others(tmp_path):
     backend = Planned(attempts=({}, {"mixing": 0.1}))
     assert label_batch([atoms], backend, store, tmp_path / "s").count("quarantined") == 1
     assert backend.calls == []
+
+
+def test_a_retry_that_is_taken_back_leaves_the_failure_as_it_was(tmp_path):
+    atoms, store = frame(0), LabelStore(tmp_path / "store")
+    key = backend_key(atoms, Planned())
+    tried = [
+        {"changes": {}, "reasons": ["scf_unconverged"]},
+        {"changes": {"mixing": 0.1}, "reasons": ["killed"]},
+    ]
+    store.quarantine(key, atoms, part="energy", reasons=["killed"], log="", attempts=tried)
+    backend = Planned()
+    result = label_batch([atoms], backend, store, tmp_path / "s")
+    assert dict(result.states) == {key: "quarantined:scf_unconverged"}
+    assert backend.calls == []
+
+
+def test_a_crash_of_the_job_is_counted_before_it_happens(tmp_path):
+    frames, store = [frame(0), frame(1)], LabelStore(tmp_path / "store")
+
+    class Crashing(Planned):
+        in_process = True
+
+        def compute(self, atoms, directory, **options):
+            if structure_hash(atoms) == structure_hash(frames[0]):
+                raise SystemExit(134)  # nothing in the batch catches it
+            return super().compute(atoms, directory, **options)
+
+    for _ in range(3):
+        with pytest.raises(SystemExit):
+            label_batch(frames, Crashing(), store, tmp_path / "s")
+    result = label_batch(frames, Crashing(), store, tmp_path / "s")
+    assert [dict(result.states)[k] for k in result.keys] == ["quarantined:killed", "labelled"]
+    assert store.quarantined(result.keys[1]) is None
+
+
+def test_damaged_files_are_set_aside_and_computed_again(tmp_path):
+    frames, store = [frame(0), frame(1)], LabelStore(tmp_path / "store")
+    keys = label_batch(frames, Planned(), store, tmp_path / "s").keys
+    path = store.root / keys[0][:2] / keys[0][2:4] / f"{keys[0]}.json"
+    path.write_text(path.read_text()[:-50])
+    result = label_batch(frames, Planned(), store, tmp_path / "s")
+    assert result.count("labelled") == 2
+    assert result.computed == 1
+    assert "damaged" in dict(result.problems)[keys[0]]
+    assert path.with_name(path.name + ".damaged").exists()
+    assert store.verify() == []
+
+
+def test_a_full_disk_of_the_store_leaves_every_label_missing(tmp_path, monkeypatch):
+    frames, store = [frame(seed) for seed in range(3)], LabelStore(tmp_path / "store")
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    result = label_batch(frames, Planned(), store, tmp_path / "s")
+    assert result.count("missing") == 3
+    assert all("No space left" in problem for _, problem in result.problems)
+
+
+def test_a_position_that_is_not_a_number_is_an_error_that_names_the_frame(tmp_path):
+    atoms = frame(0)
+    atoms.positions[2, 1] = np.nan
+    atoms.info["trajectory"] = "al0-beta-300K-seed1"
+    with pytest.raises(HopechoError, match="not finite") as caught:
+        label_batch([atoms], Planned(), LabelStore(tmp_path / "store"), tmp_path / "s")
+    assert "al0-beta-300K-seed1" in caught.value.got
 
 
 def test_limits_are_judged_on_the_stored_label(tmp_path):

@@ -18,6 +18,7 @@ from ase.calculators.emt import EMT
 from ase.units import Bohr
 
 from hopecho.errors import HopechoError
+from hopecho.labels.calculator import _voigt
 from hopecho.labels.interface import LabelFailure, make_backend
 from hopecho.labels.model_efg import EfgParams, model_efg
 from hopecho.labels.xtb import XtbBackend, point_charge_efg
@@ -372,3 +373,26 @@ def test_ase_settings(tmp_path):
             settings={"calculator": "ase.calculators.emt.EMT"},
             retries=[{"parameters": {"asap_cutoff": True}}],
         )
+
+
+def test_full_stress_becomes_voigt():
+    full = np.array([[1.0, 6.0, 5.0], [6.0, 2.0, 4.0], [5.0, 4.0, 3.0]])
+    assert _voigt(full).tolist() == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    assert _voigt(np.arange(6.0)).tolist() == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+
+
+def test_every_calculator_works_in_the_folder_of_its_label(tmp_path):
+    backend = make_backend("ase", settings={"calculator": "ase.calculators.vasp.Vasp"})
+    calculator = backend._calculator({}, tmp_path / "a")
+    assert str(calculator.directory) == str(tmp_path / "a")
+
+
+def test_a_module_of_ones_own_counts_by_content(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    keys = []
+    for name, sigma in (("mine_a", 1.0), ("mine_b", 2.0)):
+        text = "from ase.calculators.lj import LennardJones\n"
+        text += f"def build():\n    return LennardJones(sigma={sigma})\n"
+        (tmp_path / f"{name}.py").write_text(text)
+        keys.append(make_backend("ase", settings={"calculator": f"{name}.build"}).version)
+    assert keys[0].split()[1] != keys[1].split()[1]
