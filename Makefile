@@ -40,6 +40,8 @@ demo-dft: .venv/installed.lock  ## labels by a real code: needs quantum-espresso
 bench: .venv/installed.lock  ## measurements behind the numbers in docs
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/labels.py
+	$(BIN)/python benchmarks/featurise.py
+	$(BIN)/python benchmarks/fit.py
 
 lint: .venv/installed.lock  ## ruff, mypy, snakefmt, snakemake --lint, codespell
 	$(BIN)/ruff check .

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations_with_replacement
 from pathlib import Path
 
 import numpy as np
 
 from hopecho.errors import HopechoError
+from hopecho.io.uf3_check import (
+    REPEATS as REPEATS,
+)
+from hopecho.io.uf3_check import UNIFORM, check_pair, check_triplet, is_uniform, row_text
 
 HEADER = "#UF3 POT UNITS: metal DATE: none AUTHOR: hopecho CITATION: 10.1038/s41524-023-01092-7"
 LEADING_TRIM, TRAILING_TRIM = 0, 3
-REPEATS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +28,7 @@ class PairSpline:
     Attributes
     ----------
     knots : (n_coefficients + 4,), Angstrom
-        Clamped uniform knots: both ends stand four times.
+        Clamped uniform knots (up to rounding): both ends stand four times.
     coefficients : (n_coefficients,), eV
         The last three are zero, so that phi2 ends with two continuous derivatives.
     """
@@ -97,8 +101,28 @@ def triplet_keys(elements: tuple[str, ...]) -> list[tuple[str, str, str]]:
     return [(centre, a, b) for centre in elements for a, b in pair_keys(elements)]
 
 
+def reordered(potential: Uf3Potential, elements: tuple[str, ...]) -> Uf3Potential:
+    """Return the same potential with its elements, and the keys of its terms, in another order."""
+    place = {name: index for index, name in enumerate(elements)}
+    two_body = {
+        (a, b) if place[a] <= place[b] else (b, a): spline
+        for (a, b), spline in potential.two_body.items()
+    }
+    three_body = {}
+    for (centre, a, b), t in potential.three_body.items():
+        if place[a] > place[b]:
+            grid = np.ascontiguousarray(t.coefficients.transpose(1, 0, 2))
+            a, b, t = b, a, TripletSpline(t.knots_ik, t.knots_ij, t.knots_jk, grid)
+        three_body[centre, a, b] = t
+    pairs = {key: two_body[key] for key in pair_keys(elements) if key in two_body}
+    triplets = {key: three_body[key] for key in triplet_keys(elements) if key in three_body}
+    return replace(potential, elements=elements, two_body=pairs, three_body=triplets)
+
+
 def write_uf3(path: str | Path, potential: Uf3Potential) -> None:
     """Write every interaction to one file; equal potentials give equal bytes.
+
+    Knots that a rounded file gave are written as `nk`; LAMMPS wants one kind for a whole file.
 
     Parameters
     ----------
@@ -111,17 +135,21 @@ def write_uf3(path: str | Path, potential: Uf3Potential) -> None:
         If a knot vector or a coefficient array is not what LAMMPS reads.
     """
     lines: list[str] = []
+    kind = _kind(potential)
     for pair in pair_keys(potential.elements):
         if pair in potential.two_body:
-            lines += _pair_block(pair, potential.two_body[pair])
+            lines += _pair_block(pair, potential.two_body[pair], kind)
     for key in triplet_keys(potential.elements):
         if key in potential.three_body:
-            lines += _triplet_block(key, potential.three_body[key])
+            lines += _triplet_block(key, potential.three_body[key], kind)
     Path(path).write_text("\n".join(lines) + "\n", encoding="ascii")
 
 
 def read_uf3(path: str | Path, *, sidecar: str | Path | None = None) -> Uf3Potential:
-    """Read a `.uf3` file with uniform knots.
+    """Read a `.uf3` file with uniform knots, of this program or another.
+
+    Blocks, and the two neighbours of a triplet, may stand in any order; comments may stand between
+    blocks. Knots may be marked `uk` or `nk`, but must be uniform up to rounding.
 
     Parameters
     ----------
@@ -136,7 +164,8 @@ def read_uf3(path: str | Path, *, sidecar: str | Path | None = None) -> Uf3Poten
     Raises
     ------
     HopechoError
-        If a block is damaged or holds non-uniform knots.
+        If the units are not metal, or a block is damaged, repeated, cut off elsewhere than at its
+        last knot, or holds non-uniform knots.
     """
     two_body: dict[tuple[str, str], PairSpline] = {}
     three_body: dict[tuple[str, str, str], TripletSpline] = {}
@@ -156,7 +185,7 @@ def read_uf3(path: str | Path, *, sidecar: str | Path | None = None) -> Uf3Poten
             )
         elements = tuple(record["elements"])
         one_body = {name: float(record["one_body_energies_ev"][name]) for name in elements}
-    return Uf3Potential(elements, two_body, three_body, one_body)
+    return reordered(Uf3Potential(elements, two_body, three_body, one_body), elements)
 
 
 def write_sidecar(path: str | Path, potential: Uf3Potential) -> None:
@@ -192,69 +221,30 @@ def read_sidecar(path: str | Path) -> dict:
     return record
 
 
-def _row(values: np.ndarray) -> str:
-    """Return numbers as the shortest text that reads back to the same doubles."""
-    return " ".join(repr(float(value)) for value in values)
+def _kind(potential: Uf3Potential) -> str:
+    vectors = [pair.knots for pair in potential.two_body.values()]
+    for t in potential.three_body.values():
+        vectors += [t.knots_ij, t.knots_ik, t.knots_jk]
+    return "uk" if all(is_uniform(knots, UNIFORM) for knots in vectors) else "nk"
 
 
-def _check_knots(name: str, knots: np.ndarray, n_coefficients: int) -> None:
-    inner = knots[REPEATS - 1 : -REPEATS + 1]
-    clamped = np.all(knots[:REPEATS] == knots[0]) and np.all(knots[-REPEATS:] == knots[-1])
-    uniform = len(inner) > 1 and np.allclose(
-        np.diff(inner), (knots[-1] - knots[0]) / (len(inner) - 1), rtol=1e-9, atol=1e-12
-    )
-    if not (clamped and uniform and knots[-1] > knots[0]):
-        raise HopechoError(
-            f"the knots of {name} are not uniform between ends that stand four times",
-            got=_row(knots),
-            fix="fit with this program or convert the potential to uniform knots ('uk')",
-        )
-    if len(knots) != n_coefficients + REPEATS:
-        raise HopechoError(
-            f"{name} has {len(knots)} knots for {n_coefficients} coefficients",
-            fix="a cubic spline has four more knots than coefficients",
-        )
-
-
-def _check_pair(name: str, spline: PairSpline) -> None:
-    _check_knots(name, spline.knots, len(spline.coefficients))
-    if not np.all(np.isfinite(spline.coefficients)):
-        raise HopechoError(f"{name} has a coefficient that is not finite", fix="refit")
-
-
-def _check_triplet(name: str, spline: TripletSpline) -> None:
-    knot_vectors = (spline.knots_ij, spline.knots_ik, spline.knots_jk)
-    for knots, size in zip(knot_vectors, spline.coefficients.shape, strict=True):
-        _check_knots(name, knots, size)
-    if not np.all(np.isfinite(spline.coefficients)):
-        raise HopechoError(f"{name} has a coefficient that is not finite", fix="refit")
-    rij, rik, rjk = (float(knots[-1]) for knots in knot_vectors)
-    # LAMMPS accepts one centre-neighbour cutoff a triplet and compares doubles for equality.
-    if rij != rik or rjk != 2 * rij:
-        raise HopechoError(
-            f"the cutoffs of {name} do not fit LAMMPS",
-            got=f"rij {rij}, rik {rik}, rjk {rjk}",
-            fix="use rik = rij and rjk = 2 rij",
-        )
-
-
-def _pair_block(pair: tuple[str, str], spline: PairSpline) -> list[str]:
+def _pair_block(pair: tuple[str, str], spline: PairSpline, kind: str) -> list[str]:
     name = "-".join(pair)
-    _check_pair(name, spline)
+    check_pair(name, spline.knots, spline.coefficients)
     return [
         HEADER,
-        f"2B {pair[0]} {pair[1]} {LEADING_TRIM} {TRAILING_TRIM} uk",
+        f"2B {pair[0]} {pair[1]} {LEADING_TRIM} {TRAILING_TRIM} {kind}",
         f"{float(spline.knots[-1])!r} {len(spline.knots)}",
-        _row(spline.knots),
+        row_text(spline.knots),
         str(len(spline.coefficients)),
-        _row(spline.coefficients),
+        row_text(spline.coefficients),
         "#",
     ]
 
 
-def _triplet_block(key: tuple[str, str, str], spline: TripletSpline) -> list[str]:
+def _triplet_block(key: tuple[str, str, str], spline: TripletSpline, kind: str) -> list[str]:
     name = "-".join(key)
-    _check_triplet(name, spline)
+    check_triplet(name, (spline.knots_ij, spline.knots_ik, spline.knots_jk), spline.coefficients)
     vectors = (spline.knots_jk, spline.knots_ik, spline.knots_ij)
     cutoffs = " ".join(repr(float(knots[-1])) for knots in vectors)
     sizes = " ".join(str(len(knots)) for knots in vectors)
@@ -262,11 +252,11 @@ def _triplet_block(key: tuple[str, str, str], spline: TripletSpline) -> list[str
     rows = spline.coefficients.reshape(-1, shape[2])
     return [
         HEADER,
-        f"3B {' '.join(key)} {LEADING_TRIM} {TRAILING_TRIM} uk",
+        f"3B {' '.join(key)} {LEADING_TRIM} {TRAILING_TRIM} {kind}",
         f"{cutoffs} {sizes}",
-        *(_row(knots) for knots in vectors),
+        *(row_text(knots) for knots in vectors),
         " ".join(str(size) for size in shape),
-        *(_row(row) for row in rows),
+        *(row_text(row) for row in rows),
         "#",
     ]
 
@@ -274,8 +264,11 @@ def _triplet_block(key: tuple[str, str, str], spline: TripletSpline) -> list[str
 def _blocks(path: str | Path) -> Iterator[list[list[str]]]:
     """Yield the tokenised lines of each block, without its header and closing line."""
     block: list[list[str]] = []
-    for line in Path(path).read_text(encoding="ascii").splitlines():
+    for line in Path(path).read_text(encoding="utf-8", errors="replace").splitlines():
         if line.startswith("#"):
+            units = re.search(r"^#UF3 POT.*UNITS:\s*(\S+)", line)
+            if units and units[1] != "metal":
+                raise HopechoError(f"{path} is not in metal units", got=line, fix="convert it")
             if block:
                 yield block
             block = []
@@ -291,9 +284,10 @@ def _read_block(
     two_body: dict[tuple[str, str], PairSpline],
     three_body: dict[tuple[str, str, str], TripletSpline],
 ) -> None:
-    kind, *names = block[0][:-3]
+    kind, *names = block[0][:-3] or block[0]
     label = " ".join(block[0])
-    if block[0][-3:] != [str(LEADING_TRIM), str(TRAILING_TRIM), "uk"]:
+    trims = [str(LEADING_TRIM), str(TRAILING_TRIM)]
+    if block[0][-3:] not in ([*trims, "uk"], [*trims, "nk"]):
         raise HopechoError(
             f"{path}: block {label!r} is not of the supported kind",
             got=" ".join(block[0][-3:]),
@@ -301,22 +295,35 @@ def _read_block(
         )
     try:
         if kind == "2B" and len(names) == 2:
+            if {(names[0], names[1]), (names[1], names[0])} & set(two_body):
+                raise ValueError("it stands in the file twice")
             pair = PairSpline(_numbers(block[2]), _numbers(block[4]))
-            _check_pair(label, pair)
+            check_pair(label, pair.knots, pair.coefficients)
+            _check_cutoffs(block[1], pair.knots)
             two_body[names[0], names[1]] = pair
         elif kind == "3B" and len(names) == 3:
+            centre, a, b = names
+            if {(centre, a, b), (centre, b, a)} & set(three_body):
+                raise ValueError("it stands in the file twice")
             shape = tuple(int(size) for size in block[5])
             grid = np.concatenate([_numbers(row) for row in block[6:]]).reshape(shape)
             jk, ik, ij = (_numbers(row) for row in block[2:5])
-            triplet = TripletSpline(ij, ik, jk, grid)
-            _check_triplet(label, triplet)
-            three_body[names[0], names[1], names[2]] = triplet
+            check_triplet(label, (ij, ik, jk), grid)
+            _check_cutoffs(block[1], jk, ik, ij)
+            three_body[centre, a, b] = TripletSpline(ij, ik, jk, grid)
         else:
             raise ValueError("expected '2B A B' or '3B A B C'")
     except (ValueError, IndexError) as error:
         raise HopechoError(
             f"{path}: block {label!r} is damaged", got=str(error), fix="write the file again"
         ) from error
+
+
+def _check_cutoffs(line: list[str], *knots: np.ndarray) -> None:
+    """LAMMPS cuts off where this line says; the splines here end at their last knots."""
+    cutoffs = [float(word) for word in line[: len(knots)]]
+    if cutoffs != [float(vector[-1]) for vector in knots]:
+        raise ValueError(f"cutoffs {cutoffs} are not the last knots")
 
 
 def _numbers(tokens: list[str]) -> np.ndarray:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from ase import Atoms
 from numba import njit
 
 from hopecho.errors import HopechoError
-from hopecho.ufp.basis import BasisSpec, bspline4, layout
+from hopecho.ufp.basis import BasisSpec, bspline4, layout, spec_knots
 from hopecho.ufp.neighbours import Neighbours, neighbour_list, type_indices
 
-VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+FIRST, SECOND = (0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1)
+# Unsigned indices: no test for a negative one between the four sums of a row.
+ONE, TWO, THREE = np.uint64(1), np.uint64(2), np.uint64(3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,18 +107,21 @@ def featurise(atoms: Atoms, spec: BasisSpec) -> Features:
     columns = layout(spec)
     types = type_indices(atoms, spec.elements)
     neighbours = neighbour_list(atoms, spec.cutoff_2b_angstrom)
-    energy = np.zeros(columns.n_columns)
-    energy[: len(spec.elements)] = np.bincount(types, minlength=len(spec.elements))
-    gradient = np.zeros((len(atoms), 3, columns.n_columns))
-    strain = np.zeros((6, columns.n_columns))
-    output = (energy, gradient, strain)
+    n_atoms = len(atoms)
+    # One matrix for the kernels: energy, forces, strain, and a spare row (see `_scatter`).
+    rows = np.zeros((3 * n_atoms + 8, columns.n_columns))
+    rows[0, : len(spec.elements)] = np.bincount(types, minlength=len(spec.elements))
     tables = columns.tables
-    _pair_rows(types, neighbours, tables, columns.pair_column, *output)
-    _triplet_rows(types, neighbours, tables, columns.triplet_column, columns.jk_range, *output)
+    _pair_rows(types, neighbours, tables, columns.pair_column, rows)
+    if len(tables.triplet_size):
+        arms = _arms(neighbours, *spec_knots(spec)[1:])
+        index = tables.triplet_index
+        _triplet_rows(types, arms, index, columns.triplet_column, columns.jk_range, rows)
     volume = volume_of(atoms)
-    strain *= 1.0 / volume if volume > 0 else 0.0
-    np.negative(gradient, out=gradient)
-    return Features(energy, gradient, strain, min_distances(types, neighbours, tables.pair_index))
+    forces, stress = rows[1:-7].reshape(n_atoms, 3, -1), rows[-7:-1]
+    stress *= 1.0 / volume if volume > 0 else 0.0
+    closest = min_distances(types, neighbours, tables.pair_index)
+    return Features(rows[0], forces, stress, closest)
 
 
 def min_distances(types: np.ndarray, neighbours: Neighbours, pair_index: np.ndarray) -> np.ndarray:
@@ -127,9 +133,10 @@ def min_distances(types: np.ndarray, neighbours: Neighbours, pair_index: np.ndar
 
 
 @njit(cache=True)
-def _pair_rows(types, neighbours, tables, column, energy, gradient, strain):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _pair_rows(types, neighbours, tables, column, rows):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Add the two-body rows: ordered pairs, so each direction is visited once."""
     value, slope = np.zeros(4), np.zeros(4)
+    strain = 1 + 3 * len(types)
     for i in range(len(types)):
         for row in range(neighbours.first[i], neighbours.first[i + 1]):
             j = neighbours.other[row]
@@ -144,52 +151,97 @@ def _pair_rows(types, neighbours, tables, column, energy, gradient, strain):  # 
                 if place < 0:
                     continue
                 g = slope[n] / r
-                energy[place] += value[n]
+                rows[0, place] += value[n]
                 for axis in range(3):
-                    gradient[i, axis, place] -= g * d[axis]
-                    gradient[j, axis, place] += g * d[axis]
-                _add_strain(strain, place, g, d)
+                    rows[1 + 3 * i + axis, place] += g * d[axis]
+                    rows[1 + 3 * j + axis, place] -= g * d[axis]
+                for part in range(6):
+                    rows[strain + part, place] += g * d[FIRST[part]] * d[SECOND[part]]
+
+
+class Arms(NamedTuple):
+    """Neighbours inside the three-body cutoff and their splines, sorted by centre.
+
+    Attributes
+    ----------
+    first : (n_atoms + 1,), int
+        Arms of atom i are first[i] to first[i + 1].
+    other : (n_arms,), int
+    vector : (n_arms, 3), Angstrom
+    start : (n_arms,), int
+        First of the four splines that are not zero.
+    value, slope : (n_arms, 4)
+        The splines, and their slopes over r, 1/A^2.
+    base_knots : (n,), Angstrom
+        Knots of the third side.
+    """
+
+    first: np.ndarray
+    other: np.ndarray
+    vector: np.ndarray
+    start: np.ndarray
+    value: np.ndarray
+    slope: np.ndarray
+    base_knots: np.ndarray
+
+
+def _arms(neighbours: Neighbours, arm_knots: np.ndarray, base_knots: np.ndarray) -> Arms:
+    """Return the arms of all triplets: one basis has one knot vector for them."""
+    r = neighbours.distance
+    near = (r >= arm_knots[0]) & (r < arm_knots[-1])
+    first = np.concatenate([[0], np.cumsum(near)])[neighbours.first]
+    n_arms = int(first[-1])
+    start = np.zeros(n_arms, dtype=np.int64)
+    value, slope = np.zeros((n_arms, 4)), np.zeros((n_arms, 4))
+    _arm_splines(arm_knots, r[near], start, value, slope)
+    return Arms(
+        first, neighbours.other[near], neighbours.vector[near], start, value, slope, base_knots
+    )
 
 
 @njit(cache=True)
-def _add_strain(strain, place, g, d):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Add g d_a d_b in Voigt order: the derivative with respect to a symmetric strain."""
-    strain[0, place] += g * d[0] * d[0]
-    strain[1, place] += g * d[1] * d[1]
-    strain[2, place] += g * d[2] * d[2]
-    strain[3, place] += g * d[1] * d[2]
-    strain[4, place] += g * d[0] * d[2]
-    strain[5, place] += g * d[0] * d[1]
+def _arm_splines(knots, distance, start, value, slope):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Fill the splines of each arm and their slopes over r."""
+    for arm in range(len(distance)):
+        r = distance[arm]
+        start[arm] = bspline4(knots, len(knots), r, value[arm], slope[arm])
+        slope[arm] /= r
 
 
 @njit(cache=True)
-def _triplet_rows(types, neighbours, tables, column, jk_range, energy, gradient, strain):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _triplet_rows(types, arms, triplet_index, column, jk_range, rows):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Add the three-body rows: each unordered pair of neighbours of a centre once."""
-    if len(tables.triplet_size) == 0:
-        return
-    value, slope = np.zeros((3, 4)), np.zeros((3, 4))
-    start, distance = np.zeros(3, dtype=np.int64), np.zeros(3)
+    value, slope, base = np.zeros(4), np.zeros(4), np.zeros(3)
+    flat, width = rows.reshape(-1), rows.shape[1]
+    row = np.zeros(16, dtype=np.uint64)
+    for part in range(6):
+        row[10 + part] = width * (1 + 3 * len(types) + part)
+    lowest, highest = arms.base_knots[0], arms.base_knots[-1]
     for i in range(len(types)):
-        for first in range(neighbours.first[i], neighbours.first[i + 1]):
-            if (
-                neighbours.distance[first]
-                >= tables.cut_triplet[types[i], types[neighbours.other[first]]]
-            ):
-                continue
-            for second in range(first + 1, neighbours.first[i + 1]):
-                if not triplet_bases(
-                    types, neighbours, tables, i, first, second, value, slope, start, distance
-                ):
+        for first in range(arms.first[i], arms.first[i + 1]):
+            for second in range(first + 1, arms.first[i + 1]):
+                p, q = first, second
+                if types[arms.other[p]] > types[arms.other[q]]:
+                    p, q = q, p
+                j, k = arms.other[p], arms.other[q]
+                square = 0.0
+                for axis in range(3):
+                    base[axis] = arms.vector[q, axis] - arms.vector[p, axis]
+                    square += base[axis] * base[axis]
+                r = np.sqrt(square)
+                if r < lowest or r >= highest:
                     continue
-                row_j, row_k = first, second
-                j, k = neighbours.other[row_j], neighbours.other[row_k]
-                if types[j] > types[k]:
-                    row_j, row_k, j, k = row_k, row_j, k, j
-                term = tables.triplet_index[types[i], types[j], types[k]]
-                _scatter(
-                    i, j, k, neighbours.vector[row_j], neighbours.vector[row_k], distance,
-                    column[term], jk_range, value, slope, start, energy, gradient, strain,
-                )  # fmt: skip
+                start = bspline4(arms.base_knots, len(arms.base_knots), r, value, slope)
+                for axis in range(3):
+                    row[1 + axis] = width * (1 + 3 * j + axis)
+                    row[4 + axis] = width * (1 + 3 * k + axis)
+                    row[7 + axis] = width * (1 + 3 * i + axis)
+                for n in range(4):
+                    slope[n] /= r
+                    if start + n < jk_range[0] or start + n >= jk_range[1]:
+                        value[n], slope[n] = 0.0, 0.0
+                term = triplet_index[types[i], types[j], types[k]]
+                _scatter(arms, p, q, base, column, term, start, value, slope, row, flat)
 
 
 @njit(cache=True)
@@ -219,30 +271,38 @@ def triplet_bases(types, neighbours, tables, i, first, second, value, slope, sta
 
 
 @njit(cache=True)
-def _scatter(  # type: ignore[no-untyped-def]  # pragma: no cover
-    i, j, k, dj, dk, distance, column, jk_range, value, slope, start, energy, gradient, strain
-):
-    """Add the up to 64 basis functions of one triplet to the rows of its three atoms."""
-    base = dk - dj
-    low, high = max(start[2], jk_range[0]), min(start[2] + 4, jk_range[1])
+def _scatter(arms, p, q, base, column, term, start, w, u, row, flat):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Add the up to 64 basis functions of one triplet to the rows of energy, forces and strain.
+
+    With w = B_n and u = B_n' / r_jk, a row gains f w + g u, f and g the same for all n. All four n
+    are added, zeros for those not fitted: up to three of them land past the end of the row.
+    """
+    f, g = np.zeros(16), np.zeros(16)
+    w0, w1, w2, w3 = w[0], w[1], w[2], w[3]
+    u0, u1, u2, u3 = u[0], u[1], u[2], u[3]
     for l in range(4):
         for m in range(4):
-            place = column[start[0] + l, start[1] + m]
+            place = column[term, arms.start[p] + l, arms.start[q] + m]
             if place < 0:
                 continue
-            both = value[0, l] * value[1, m]
-            left = slope[0, l] * value[1, m] / distance[0]
-            right = value[0, l] * slope[1, m] / distance[1]
-            for n in range(low, high):
-                v, s = value[2, n - start[2]], slope[2, n - start[2]] / distance[2]
-                g_ij, g_ik, g_jk = left * v, right * v, both * s
-                energy[place + n] += both * v
-                for axis in range(3):
-                    on_j = g_ij * dj[axis] - g_jk * base[axis]
-                    on_k = g_ik * dk[axis] + g_jk * base[axis]
-                    gradient[j, axis, place + n] += on_j
-                    gradient[k, axis, place + n] += on_k
-                    gradient[i, axis, place + n] -= on_j + on_k
-                _add_strain(strain, place + n, g_ij, dj)
-                _add_strain(strain, place + n, g_ik, dk)
-                _add_strain(strain, place + n, g_jk, base)
+            both = arms.value[p, l] * arms.value[q, m]
+            left = arms.slope[p, l] * arms.value[q, m]
+            right = arms.value[p, l] * arms.slope[q, m]
+            f[0] = both
+            for a in range(3):
+                on_j, on_k = left * arms.vector[p, a], right * arms.vector[q, a]
+                f[1 + a], g[1 + a] = -on_j, both * base[a]
+                f[4 + a], g[4 + a] = -on_k, -both * base[a]
+                f[7 + a] = on_j + on_k
+            for part in range(6):
+                a, b = FIRST[part], SECOND[part]
+                f[10 + part] = left * arms.vector[p, a] * arms.vector[p, b]
+                f[10 + part] += right * arms.vector[q, a] * arms.vector[q, b]
+                g[10 + part] = both * base[a] * base[b]
+            c = np.uint64(place + start)
+            for line in range(16):
+                to = row[line] + c
+                flat[to] += f[line] * w0 + g[line] * u0
+                flat[to + ONE] += f[line] * w1 + g[line] * u1
+                flat[to + TWO] += f[line] * w2 + g[line] * u2
+                flat[to + THREE] += f[line] * w3 + g[line] * u3

@@ -76,7 +76,7 @@ def test_sidecar_of_another_potential_is_refused(potential, tmp_path):
 @pytest.mark.parametrize(
     ("find", "put", "message"),
     [
-        ("2B S S 0 3 uk", "2B S S 0 3 nk", "not of the supported kind"),
+        ("2B S S 0 3 uk", "2B S S 0 3 xk", "not of the supported kind"),
         ("2B S S 0 3 uk", "2B S S 1 3 uk", "not of the supported kind"),
         ("6 6 8", "6 6 9", "damaged"),
         ("5.5 5.5 5.5", "5.5 5.5 5.4", "not uniform"),
