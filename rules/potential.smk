@@ -57,6 +57,7 @@ rule fit_potential:
     output:
         uf3=round_file("potential.uf3"),
         constants=round_file("potential.json"),
+        leverage=round_file("leverage.npz"),
         report=round_file("fit.json"),
     log:
         log_file("fit_potential/{material}-{round}.log"),
@@ -69,7 +70,7 @@ rule fit_potential:
     shell:
         python("fit_potential") + " --dataset {input.dataset:q} --grid {input.grid:q}"
         " --settings {params.settings:q} --uf3 {output.uf3:q} --constants {output.constants:q}"
-        " --report {output.report:q} --log {log:q}"
+        " --leverage {output.leverage:q} --report {output.report:q} --log {log:q}"
 
 
 checkpoint accept_potential:
@@ -152,6 +153,8 @@ rule heldout_errors:
         constants=material_file("potential/potential.json"),
         model=material_file("efg/model.npz") if EFG else [],
         labelled=material_file("heldout/labelled.extxyz"),
+        leverage=accepted_files("leverage.npz"),
+        audit=accepted_files("audit/labelled.extxyz"),
         code=code("heldout_errors"),
     output:
         errors=material_file("heldout/errors.json"),
@@ -173,5 +176,6 @@ rule heldout_errors:
     shell:
         python("heldout_errors") + " --potential {input.potential:q}"
         " --constants {input.constants:q} --model {input.model:q} --labelled {input.labelled:q}"
+        " --leverage {input.leverage:q} --audit {input.audit:q}"
         " --settings {params.settings:q} --errors {output.errors:q} --tensors {output.tensors:q}"
         " --log {log:q}"

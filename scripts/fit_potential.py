@@ -10,13 +10,13 @@ from hopecho.ufp.basis import BasisSpec
 from hopecho.ufp.dataset import labelled_frames
 from hopecho.ufp.fit import Regularisation
 from hopecho.ufp.grid import BASIS, PENALTIES
+from hopecho.ufp.leverage import save_leverage
 from hopecho.ufp.screening import ScreenRules, fit_screened
 
 
 def main(argv: list[str] | None = None) -> None:
-    args = arguments(
-        argv, __doc__, "dataset", "settings", "uf3", "constants", "report", lists=["grid"]
-    )
+    names = ("dataset", "settings", "uf3", "constants", "leverage", "report")
+    args = arguments(argv, __doc__, *names, lists=["grid"])
     s = args.settings
     chosen = read_json(args.grid[0])["chosen"]["settings"] if args.grid else {}
     used = {name: s[name] for name in (*BASIS, *PENALTIES)} | chosen
@@ -29,6 +29,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     write_uf3(args.uf3, result.potential)
     write_sidecar(args.constants, result.potential)
+    save_leverage(args.leverage, result)
     for finding in findings:
         logging.warning(
             "%s: %s (%s), %s", finding.frame, finding.kind, finding.seen, finding.action

@@ -17,7 +17,7 @@ from hopecho.figures.curves import (
 from hopecho.figures.style import COLUMN_IN, WIDE_IN, hide_unused, render
 from hopecho.report.campaign import CampaignView, Case, settings_of
 from hopecho.report.markup import Drawing
-from hopecho.report.model_drawings import convergence, cost_bars, orientations, parity
+from hopecho.report.model_drawings import convergence, cost_bars, orientations, parity, uncertainty
 from hopecho.report.words import quantity_text
 
 YLABELS: Mapping[str, str] = {
@@ -38,6 +38,7 @@ def drawings(view: CampaignView, ledger: pd.DataFrame) -> list[Drawing]:
             _collective(view, material),
             *_pair_distributions(view, material),
             parity(view, material),
+            *uncertainty(view, material),
             convergence(view, material),
             *([orientations(view, material)] if view.tensors else []),
         ]

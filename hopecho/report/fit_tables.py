@@ -7,6 +7,7 @@ from typing import Any
 
 from hopecho.report.campaign import CampaignView
 from hopecho.report.markup import Html, join, table, tag
+from hopecho.report.model_errors import badge
 from hopecho.report.words import number
 
 SHORT: Mapping[str, str] = {
@@ -36,6 +37,46 @@ def fit_section(view: CampaignView, material: str) -> Html:
     if grid:
         parts.append(_grid(grid))
     return join(parts)
+
+
+def uncertainty_section(view: CampaignView, material: str) -> Html:
+    """Return how well the predicted widths of force errors hold on held-out frames."""
+    found = view.summary["uncertainty"][material]
+    if "reason" in found:
+        return tag("p", f"Not determined: {found['reason']}.")
+    rows = []
+    for name, own in found["coverage"].items():
+        spread = own["stderr_68"]
+        share = f"{100 * own['share_68']:.0f}" + (
+            "" if spread is None else f" ± {100 * spread:.0f}"
+        )
+        nll = own["nll"]
+        rows.append(
+            [
+                name.replace("_", " of "),
+                share,
+                number(own["chi2"], 2),
+                number(nll["leverage"], 3),
+                number(nll["best_constant"], 3),
+                badge(nll["leverage"] < nll["best_constant"]),
+            ]
+        )
+    head = [
+        "error",
+        "inside one sigma (%)",
+        "χ²",
+        "NLL, predicted",
+        "NLL, best constant",
+        "better",
+    ]
+    note = (
+        "σ² = a² + b²h for each element, h the leverage of the environment in the fit; a and b "
+        "come from the audit frames of the accepted round, which its fit has not seen, and are "
+        "judged here on the held-out runs. 68 % is right; χ² above 1 says that widths are too "
+        "small. NLL: mean negative log-likelihood, lower is better; the best constant knows the "
+        "errors that it is tested on."
+    )
+    return join((table(head, rows, numbers=range(1, 5)), tag("p", note, css="note")))
 
 
 def _findings(findings: list[Mapping[str, str]]) -> Html:

@@ -15,6 +15,7 @@ from hopecho.figures.errors import (
     draw_parity,
 )
 from hopecho.figures.style import COLUMN_IN, WIDE_IN, render
+from hopecho.figures.uncertainty import draw_calibration, draw_error_against_leverage
 from hopecho.report.campaign import CampaignView
 from hopecho.report.ledger import by_rule
 from hopecho.report.markup import Drawing
@@ -79,6 +80,34 @@ def parity(view: CampaignView, material: str) -> Drawing:
         [f"{material}/heldout/parity.npz", f"{material}/heldout/errors.json"],
         wide=True,
     )
+
+
+def uncertainty(view: CampaignView, material: str) -> list[Drawing]:
+    """Draw calibration and error against leverage; nothing where it is not determined."""
+    found = view.summary["uncertainty"][material]
+    if "reason" in found:
+        return []
+    cover = {k.replace("_", " of "): v for k, v in found["coverage"].items()}
+
+    def draw(axes: list[Axes]) -> None:
+        levels = next(iter(cover.values()))["levels"]
+        draw_calibration(axes[0], levels, {k: v["observed"] for k, v in cover.items()})
+        draw_error_against_leverage(axes[1], found["bins"])
+
+    name = f"{material}-uncertainty"
+    title = "Predicted uncertainty of the potential on held-out frames"
+    return [
+        Drawing(
+            name,
+            render(name, draw, cols=2, size_in=(WIDE_IN, 3.3), label=title, footer=view.footer),
+            title,
+            "Left: curves on the diagonal; below it the predicted widths are too small. Right: "
+            "errors must grow with the leverage as the lines do; flat points say that the error "
+            "is the form of the potential, not a lack of data.",
+            [f"{material}/heldout/errors.json"],
+            wide=True,
+        )
+    ]
 
 
 def targets(view: CampaignView, material: str) -> dict[str, float]:

@@ -67,9 +67,9 @@ def summarise(
     Returns
     -------
     dict
-        ``labels``, ``claims``, ``learning``, ``heldout``, ``efg``, ``structures``, ``segments``,
-        ``label_sets``, ``fit``, ``grid``, ``reference``, ``targets``. Without field gradients
-        ``efg`` is empty and no claim is made of correlation functions.
+        ``labels``, ``claims``, ``learning``, ``heldout``, ``uncertainty``, ``efg``, ``structures``,
+        ``segments``, ``label_sets``, ``fit``, ``grid``, ``reference``, ``targets``. Without field
+        gradients ``efg`` is empty and no claim is made of correlation functions.
     """
     claims = [
         claim
@@ -78,6 +78,7 @@ def summarise(
         for temperature in temperatures_k
         for claim in _claims(results, material, phase, temperature, efg)
     ]
+    errors = {m: read_json(results / m / "heldout/errors.json") for m in run}
     learning = {m: _learning(results / m, members) for m in run}
     return {
         "labels": source,
@@ -85,7 +86,8 @@ def summarise(
         "learning": learning,
         "fit": {m: read_json(results / m / f"al/{learning[m][-1]['round']}/fit.json") for m in run},
         "grid": {m: read_json(results / m / "grid/grid.json") for m in run if grid},
-        "heldout": {m: read_json(results / m / "heldout/errors.json")["phases"] for m in run},
+        "heldout": {m: errors[m]["phases"] for m in run},
+        "uncertainty": {m: errors[m]["uncertainty"] for m in run},
         "efg": {m: _without_provenance(results / m / "efg/fit.json") for m in run if efg},
         "structures": {m: _structures(results / m, phases, members) for m, phases in run.items()},
         "segments": {m: _segments(results / m, phases, members) for m, phases in run.items()},

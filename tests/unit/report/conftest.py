@@ -177,7 +177,20 @@ def write_heldout(folder, rng):
         ):
             true = size * rng.normal(size=n) + (120.0 if name == "cq_abs_khz" else 0.0)
             parity[f"{phase}/{name}"] = np.stack([true, true + error * rng.normal(size=n)], axis=1)
-    write_json(folder / "errors.json", {"phases": phases})
+    levels = [0.2, 0.5, 0.6827, 0.9]
+    cover = {
+        name: {
+            "levels": levels, "observed": [0.22, 0.53, 0.71, 0.91], "share_68": 0.71,
+            "stderr_68": 0.009, "chi2": 0.95, "nll": {"leverage": -2.39, "best_constant": -2.25},
+        }
+        for name in ("force", "force_Li", "energy")
+    }  # fmt: skip
+    bins = {
+        "Li": {"leverage": [1e-3, 1e-2], "rmse": [0.02, 0.04], "stderr": [1e-3, 2e-3],
+               "sigma": [0.02, 0.05]}
+    }  # fmt: skip
+    record = {"phases": phases, "uncertainty": {"coverage": cover, "bins": bins}}
+    write_json(folder / "errors.json", record)
     write_arrays(folder / "parity.npz", parity)
 
 

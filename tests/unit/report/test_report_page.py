@@ -77,7 +77,7 @@ def test_gates_are_counted(said):
 
 def test_every_figure_names_its_labels_and_files(page):
     figures = re.findall(r"<figure.*?</figure>", page, flags=re.DOTALL)
-    assert len(figures) == 10
+    assert len(figures) == 11
     for figure in figures:
         assert "Files:" in figure
         assert figure.count("<!-- labels: model PES -->") == 1
@@ -183,6 +183,22 @@ def test_labels_are_counted_and_failures_shown_with_their_log(
     assert "energy 0.1 meV/atom, force 3 meV/Å." in without_figures(results)
 
 
+def test_the_uncertainty_is_judged(campaign, make_campaign, edit_summary):
+    said = without_figures(campaign)
+    assert "force | 71 ± 1 | 0.95 | −2.39 | −2.25 | passed |" in said.replace("-2.", "−2.")
+    assert "force of Li" in said
+    results = make_campaign()
+
+    def none(summary):
+        summary["uncertainty"]["li3ps4"] = {"reason": "too few audit frames"}
+
+    edit_summary(results, none)
+    assert "Not determined: too few audit frames." in without_figures(results)
+    assert "Predicted uncertainty of the potential on held-out" not in build_page(
+        results, results / "summary.json"
+    )
+
+
 def test_the_fit_is_explained(campaign, make_campaign, edit_summary):
     said = without_figures(campaign)
     assert "1234 coefficients, of which the 84 training structures determine 432" in said
@@ -219,7 +235,7 @@ def test_a_campaign_without_field_gradients_has_no_echo(make_campaign):
             part.pop("efg")
             part.pop("efg_split", None)
     store = LabelStore(results / "labels")
-    write_json(results / "li3ps4/heldout/errors.json", {"phases": errors["phases"]})
+    write_json(results / "li3ps4/heldout/errors.json", errors)
     summary = summarise(
         results,
         run={"li3ps4": ["beta", "amorphous"]},

@@ -37,7 +37,10 @@ def results(tmp_path):
     for number, accepted in ((0, False), (1, True), (2, False), (10, True)):
         write_json(m / f"al/{number}/status.json", {"round": number, "accepted": accepted})
         write_json(m / f"al/{number}/fit.json", {"n_columns": number})
-    write_json(m / "heldout/errors.json", {"phases": {"beta": 1}, "provenance": {"seed": 1}})
+    write_json(
+        m / "heldout/errors.json",
+        {"phases": {"beta": 1}, "uncertainty": {}, "provenance": {"seed": 1}},
+    )
     write_json(m / "efg/fit.json", {"ridge": 0.1, "provenance": {"seed": 1}})
     write_json(m / "heldout/labelled.json", census(k1="force"))
     write_json(m / "al/0/audit/labelled.json", census(k1="force", k2="scf"))
