@@ -47,6 +47,7 @@ LABEL_ATTEMPTS = shlex.quote(
 )
 LABEL_ATTEMPTS = LABEL_ATTEMPTS.replace("{", "{{").replace("}", "}}")
 LAMMPS = shlex.quote(CAMPAIGN.get("md.lammps.command"))
+PAIR_STYLE = CAMPAIGN.get("md.lammps.pair_style")
 INITIAL_FILES = [
     path for paths in CAMPAIGN.get("learning.initial_files").values() for path in paths
 ]

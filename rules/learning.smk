@@ -63,7 +63,7 @@ rule sampling_md:
         ),
         scratch=scratch_folder("{material}/al{round}/{phase}-{temperature}K-{seed}"),
     shell:
-        python("sampling_md") + f" --lammps {LAMMPS}"
+        python("sampling_md") + f" --lammps {LAMMPS} --pair-style {PAIR_STYLE}"
         " --start {input.start:q} --potential {input.potential:q}"
         " --settings {params.settings:q} --scratch {params.scratch:q} --frames {output.frames:q}"
         " --report {output.report:q} --log {log:q}"

@@ -121,7 +121,7 @@ rule heldout_md:
         ),
         scratch=scratch_folder("{material}/heldout/{phase}-{seed}"),
     shell:
-        python("sampling_md") + f" --lammps {LAMMPS}"
+        python("sampling_md") + f" --lammps {LAMMPS} --pair-style {PAIR_STYLE}"
         " --start {input.start:q} --potential {input.potential:q}"
         " --settings {params.settings:q} --scratch {params.scratch:q} --frames {output.frames:q}"
         " --report {output.report:q} --log {log:q}"

@@ -23,7 +23,7 @@ rule equilibrate:
             "{material}/{phase}/{quench}-{temperature}K-{replica}/equilibrate"
         ),
     shell:
-        python("equilibrate") + f" --lammps {LAMMPS}"
+        python("equilibrate") + f" --lammps {LAMMPS} --pair-style {PAIR_STYLE}"
         " --structure {input.structure:q}"
         " --potential {input.potential:q} --settings {params.settings:q}"
         " --scratch {params.scratch:q} --restart {output.restart:q} --report {output.report:q}"
@@ -60,7 +60,7 @@ rule segment:
             "{material}/{phase}/{quench}-{temperature}K-{replica}/segment{segment}"
         ),
     shell:
-        python("segment") + f" --lammps {LAMMPS}"
+        python("segment") + f" --lammps {LAMMPS} --pair-style {PAIR_STYLE}"
         " --structure {input.structure:q}"
         " --potential {input.potential:q} --start {input.restart:q}"
         " --settings {params.settings:q} --scratch {params.scratch:q} --h5md {output.h5md:q}"

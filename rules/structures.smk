@@ -50,7 +50,7 @@ rule structure:
         ),
         scratch=scratch_folder("{material}/{phase}/structure{quench}"),
     shell:
-        python("structure") + f" --lammps {LAMMPS}"
+        python("structure") + f" --lammps {LAMMPS} --pair-style {PAIR_STYLE}"
         " --start {input.start:q} --potential {input.potential:q}"
         " --settings {params.settings:q} --scratch {params.scratch:q}"
         " --structure {output.structure:q} --report {output.report:q} --log {log:q}"

@@ -9,12 +9,21 @@ from hopecho.script import arguments, run
 
 
 def main(argv: list[str] | None = None) -> None:
-    names = ("structure", "potential", "settings", "lammps", "scratch", "restart", "report")
+    names = (
+        "structure",
+        "potential",
+        "settings",
+        "lammps",
+        "pair_style",
+        "scratch",
+        "restart",
+        "report",
+    )
     args = arguments(argv, __doc__, *names)
     report = equilibrate_run(
         read_frames(args.structure)[0],
         Path(args.potential),
-        args.settings | {"command": args.lammps},
+        args.settings | {"command": args.lammps, "pair_style": args.pair_style},
         scratch=Path(args.scratch),
         restart=Path(args.restart),
     )

@@ -10,12 +10,21 @@ from hopecho.script import arguments, run
 
 def main(argv: list[str] | None = None) -> None:
     args = arguments(
-        argv, __doc__, "start", "potential", "settings", "lammps", "scratch", "frames", "report"
+        argv,
+        __doc__,
+        "start",
+        "potential",
+        "settings",
+        "lammps",
+        "pair_style",
+        "scratch",
+        "frames",
+        "report",
     )
     frames, record = sample(
         read_frames(args.start)[0],
         Path(args.potential),
-        args.settings | {"command": args.lammps},
+        args.settings | {"command": args.lammps, "pair_style": args.pair_style},
         scratch=Path(args.scratch),
     )
     if args.settings.get("must_survive"):

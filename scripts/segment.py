@@ -15,6 +15,7 @@ def main(argv: list[str] | None = None) -> None:
         "start",
         "settings",
         "lammps",
+        "pair_style",
         "scratch",
         "h5md",
         "restart",
@@ -24,7 +25,7 @@ def main(argv: list[str] | None = None) -> None:
     production_segment(
         read_frames(args.structure)[0],
         Path(args.potential),
-        args.settings | {"command": args.lammps},
+        args.settings | {"command": args.lammps, "pair_style": args.pair_style},
         start=Path(args.start),
         scratch=Path(args.scratch),
         outputs=SegmentOutputs(Path(args.h5md), Path(args.restart), Path(args.report)),

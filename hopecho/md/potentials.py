@@ -161,7 +161,9 @@ def quoted(path: Path | str) -> str:
     return f'"{text}"' if any(c in text for c in " #&$") else text
 
 
-def uf3_commands(path: Path | str, elements: Sequence[str]) -> list[str]:
+def uf3_commands(
+    path: Path | str, elements: Sequence[str], *, plugin: Path | None = None
+) -> list[str]:
     """LAMMPS commands of a UFP potential, with its absolute path.
 
     Parameters
@@ -170,6 +172,8 @@ def uf3_commands(path: Path | str, elements: Sequence[str]) -> list[str]:
         The ``.uf3`` file; two-body when it holds no ``3B`` block.
     elements : sequence of str
         Elements of LAMMPS types 1, 2, ....
+    plugin : Path, optional
+        Compiled ``uf3/fast`` (`md.fast_style`), used in place of LAMMPS's own ``uf3``.
 
     Raises
     ------
@@ -191,4 +195,7 @@ def uf3_commands(path: Path | str, elements: Sequence[str]) -> list[str]:
             fix="fit it with all of materials.<m>.elements",
         )
     degree = 3 if any(row[0] == "3B" for row in words) else 2
-    return [f"pair_style uf3 {degree}", f"pair_coeff * * {quoted(path)} {' '.join(elements)}"]
+    coefficients = f"pair_coeff * * {quoted(path)} {' '.join(elements)}"
+    if plugin is None:
+        return [f"pair_style uf3 {degree}", coefficients]
+    return [f"plugin load {quoted(plugin)}", f"pair_style uf3/fast {degree}", coefficients]

@@ -19,6 +19,7 @@ from ase import Atoms
 from hopecho.errors import HopechoError
 from hopecho.labels import model_pes
 from hopecho.md.anneal import MELT_DISPLACEMENT, equilibrate, run_quench
+from hopecho.md.fast_style import fast_style
 from hopecho.md.guards import GateLimits
 from hopecho.md.lammps_input import Thermostat
 from hopecho.md.plan import SegmentPlan
@@ -35,6 +36,21 @@ LOG = logging.getLogger(__name__)
 
 Settings = Mapping[str, Any]
 CM3_PER_A3 = 1e-24
+FAST = "uf3/fast"
+PLUGINS = Path("store/plugins")
+"""Where compiled pair styles are kept, in the folder that the campaign runs in."""
+
+
+def pair_commands(potential: Path, settings: Settings) -> list[str]:
+    """LAMMPS commands of the potential in the pair style that the config asks for.
+
+    Where ``uf3/fast`` cannot be compiled or used, the log says why and ``uf3`` is taken, with the
+    same results.
+    """
+    plugin = None
+    if settings["pair_style"] == FAST:
+        plugin = fast_style(settings["command"], PLUGINS).plugin
+    return uf3_commands(potential, settings["elements"], plugin=plugin)
 
 
 def species_of(settings: Settings) -> Species:
@@ -172,7 +188,7 @@ def anneal_structure(
     length = max(settings["equilibrate_ps"], 1.0)
     result = run_sampling_md(
         start,
-        uf3_commands(potential, settings["elements"]),
+        pair_commands(potential, settings),
         species=species_of(settings),
         thermostat=Thermostat("nvt", settings["temperature_k"], settings["damping_ps"]),
         length_ps=length,
@@ -220,7 +236,7 @@ def sample(
     stride = max(1, math.floor(settings["stride_ps"] * 1e3 / settings["dt_fs"] + 1e-6))
     result = run_sampling_md(
         start,
-        uf3_commands(potential, settings["elements"]),
+        pair_commands(potential, settings),
         species=species_of(settings),
         thermostat=Thermostat("nvt", settings["temperature_k"], 1.0),
         length_ps=settings["md_ps"],
@@ -266,7 +282,7 @@ def equilibrate_run(
     """Equilibrate a production run; the restart file is its start."""
     return equilibrate(
         structure,
-        uf3_commands(potential, settings["elements"]),
+        pair_commands(potential, settings),
         species=species_of(settings),
         thermostat=production_thermostat(settings),
         length_ps=settings["equilibrate_ps"],
@@ -328,7 +344,7 @@ def production_segment(
         plan,
         structure,
         restart=start,
-        pair_commands=uf3_commands(potential, settings["elements"]),
+        pair_commands=pair_commands(potential, settings),
         species=species_of(settings),
         scratch=scratch,
         outputs=outputs,

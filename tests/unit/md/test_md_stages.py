@@ -6,6 +6,8 @@ from ase import Atoms
 
 from hopecho.errors import HopechoError
 from hopecho.io.extxyz import write_frames
+from hopecho.md import stages
+from hopecho.md.fast_style import FastStyle
 from hopecho.md.stages import make_start, structure_report
 from hopecho.structures.crystals import load_crystal
 
@@ -14,6 +16,7 @@ SETTINGS = {
     "elements": ["Li", "P", "S"], "masses_u": {"Li": 7.016, "P": 30.974, "S": 32.06},
     "polyanion": {"centre": "P", "ligand": "S", "cutoff_angstrom": 2.9, "coordination": 4},
     "command": "lmp",
+    "pair_style": "uf3",
 }  # fmt: skip
 
 
@@ -88,3 +91,26 @@ def test_a_broken_unit_is_seen(tmp_path):
     report = structure_report(atoms, SETTINGS)
     assert report["bonds"]["whole"] is False
     assert report["bonds"]["isolated"] == 15
+
+
+@pytest.mark.parametrize("available", [True, False])
+def test_the_fast_pair_style_is_taken_where_it_can_be(tmp_path, monkeypatch, available):
+    potential = tmp_path / "potential.uf3"
+    potential.write_text("#UF3 POT UNITS: metal\n2B Li Li 0 3 uk\n")
+    plugin = tmp_path / "plugin.so" if available else None
+    asked = []
+
+    def style(command, cache):
+        asked.append(command)
+        return FastStyle(available, plugin, "as the test says")
+
+    monkeypatch.setattr(stages, "fast_style", style)
+    settings = {"elements": ["Li"], "command": "lmp", "pair_style": "uf3"}
+    stock = stages.pair_commands(potential, settings)
+    assert stock[0] == "pair_style uf3 2"
+    assert asked == []
+    fast = stages.pair_commands(potential, settings | {"pair_style": "uf3/fast"})
+    if available:
+        assert fast[:2] == [f"plugin load {plugin}", "pair_style uf3/fast 2"]
+    else:
+        assert fast == stock
