@@ -179,3 +179,33 @@ rule heldout_errors:
         " --leverage {input.leverage:q} --audit {input.audit:q}"
         " --settings {params.settings:q} --errors {output.errors:q} --tensors {output.tensors:q}"
         " --log {log:q}"
+
+
+rule learning_curve:
+    input:
+        dataset=accepted_files("dataset.extxyz"),
+        fit=accepted_files("fit.json"),
+        labelled=material_file("heldout/labelled.extxyz"),
+        code=code("learning_curve"),
+    output:
+        table=material_file("heldout/learning_curve.csv"),
+    log:
+        log_file("learning_curve/{material}.log"),
+    benchmark:
+        cost_file("learning_curve/{material}.tsv")
+    conda:
+        ENV
+    params:
+        settings=settings(
+            None,
+            "potential.weight_energy",
+            "potential.weight_force",
+            "potential.weight_stress",
+            "materials.{material}.elements",
+            "labels.source",
+            seed=seed("learning_curve", "material"),
+        ),
+    shell:
+        python("learning_curve") + " --dataset {input.dataset:q} --fit {input.fit:q}"
+        " --labelled {input.labelled:q} --settings {params.settings:q} --table {output.table:q}"
+        " --log {log:q}"

@@ -48,6 +48,9 @@ rule report_page:
         summary=f"{RESULTS}/summary.json",
         ledger=f"{RESULTS}/ledger.csv",
         tensors=[f"{RESULTS}/{m}/heldout/parity.npz" for m in CAMPAIGN.config["run"]],
+        learning=[
+            f"{RESULTS}/{m}/heldout/learning_curve.csv" for m in CAMPAIGN.config["run"]
+        ],
         curves=[
             path
             for c in CURVES

@@ -17,7 +17,14 @@ from hopecho.figures.curves import (
 from hopecho.figures.style import COLUMN_IN, WIDE_IN, hide_unused, render
 from hopecho.report.campaign import CampaignView, Case, settings_of
 from hopecho.report.markup import Drawing
-from hopecho.report.model_drawings import convergence, cost_bars, orientations, parity, uncertainty
+from hopecho.report.model_drawings import (
+    convergence,
+    cost_bars,
+    learning,
+    orientations,
+    parity,
+    uncertainty,
+)
 from hopecho.report.words import quantity_text
 
 YLABELS: Mapping[str, str] = {
@@ -39,6 +46,7 @@ def drawings(view: CampaignView, ledger: pd.DataFrame) -> list[Drawing]:
             *_pair_distributions(view, material),
             parity(view, material),
             *uncertainty(view, material),
+            learning(view, material),
             convergence(view, material),
             *([orientations(view, material)] if view.tensors else []),
         ]

@@ -15,7 +15,11 @@ from hopecho.figures.errors import (
     draw_parity,
 )
 from hopecho.figures.style import COLUMN_IN, WIDE_IN, render
-from hopecho.figures.uncertainty import draw_calibration, draw_error_against_leverage
+from hopecho.figures.uncertainty import (
+    draw_calibration,
+    draw_error_against_leverage,
+    draw_learning_curve,
+)
 from hopecho.report.campaign import CampaignView
 from hopecho.report.ledger import by_rule
 from hopecho.report.markup import Drawing
@@ -108,6 +112,29 @@ def uncertainty(view: CampaignView, material: str) -> list[Drawing]:
             wide=True,
         )
     ]
+
+
+def learning(view: CampaignView, material: str) -> Drawing:
+    """Draw held-out errors against the number of training structures."""
+    path = f"{material}/heldout/learning_curve.csv"
+    rows = view.table(path)
+    rows = rows.assign(energy=1e3 * rows["rmse_energy_ev_atom"]).to_dict("records")
+
+    def draw(axes: list[Axes]) -> None:
+        draw_learning_curve(axes[0], rows, key="rmse_force_ev_a")
+        draw_learning_curve(axes[1], rows, key="energy", ylabel="energy RMSE (meV/atom)")
+
+    name = f"{material}-learning"
+    title = "Held-out errors against the number of training structures"
+    return Drawing(
+        name,
+        render(name, draw, cols=2, size_in=(WIDE_IN, 2.6), label=title, footer=view.footer),
+        title,
+        "Fits to random parts of the accepted round's data, with its settings. A curve that still "
+        "falls asks for more labels; a flat one for another form (longer cutoffs, finer splines).",
+        [path],
+        wide=True,
+    )
 
 
 def targets(view: CampaignView, material: str) -> dict[str, float]:
