@@ -132,8 +132,9 @@ def screen_errors(
     """Return frames whose labels are far from the fit, measured by the scatter of all.
 
     A frame is an outlier if its energy error per atom, or a component of the force error on one
-    atom, is further from the median than `ScreenRules.outlier_sigma` times 1.4826 MAD, of all
-    frames or of all components of that element: the scatter that a normal distribution would have.
+    atom over the frame's typical force on that element, is further from the median than
+    `ScreenRules.outlier_sigma` times 1.4826 MAD, of all frames or of all components of that
+    element: the scatter that a normal distribution would have.
 
     Raises
     ------
@@ -147,11 +148,10 @@ def screen_errors(
     )
     force = [p.forces - f.forces for p, f in zip(predicted, frames, strict=True)]
     deviation = np.abs(energy - np.median(energy)) / _robust_sigma(energy)
-    scale = _force_scales(frames, force)
+    scales = _force_scales(frames, force)
     findings = []
     for number, frame in enumerate(frames):
-        own = scale[frame.atoms.numbers]
-        relative = np.abs(force[number]).max(axis=1) / own
+        relative = np.abs(force[number]).max(axis=1) / scales[number]
         worst = int(relative.argmax())
         parts = []
         if deviation[number] > rules.outlier_sigma:
@@ -216,11 +216,36 @@ def _robust_sigma(values: np.ndarray) -> float:
     return max(spread, _SMALLEST_SIGMA)
 
 
-def _force_scales(frames: Sequence[LabelledFrame], errors: Sequence[np.ndarray]) -> np.ndarray:
-    """Robust standard deviation of the force error by atomic number, eV/A."""
-    numbers = np.concatenate([frame.atoms.numbers for frame in frames])
-    everything = np.concatenate(errors)
-    scale = np.ones(numbers.max() + 1)
-    for number in np.unique(numbers):
-        scale[number] = _robust_sigma(everything[numbers == number].ravel())
-    return scale
+def _force_scales(
+    frames: Sequence[LabelledFrame], errors: Sequence[np.ndarray]
+) -> list[np.ndarray]:
+    """Expected standard deviation of the force error on each atom, (n_atoms,) a frame, eV/A.
+
+    Errors grow with the forces: of each element the error over the frame's own typical force has
+    a robust standard deviation, which times that force is the scale; it is never below the robust
+    standard deviation of all errors of the element.
+    """
+    numbers = [frame.atoms.numbers for frame in frames]
+    everything = np.concatenate(numbers)
+    typical = {z: _typical(np.concatenate([f.forces for f in frames])[everything == z]) for z in
+               np.unique(everything)}  # fmt: skip
+    force = []
+    for frame in frames:
+        own = np.zeros(len(frame.atoms))
+        for z in np.unique(frame.atoms.numbers):
+            mask = frame.atoms.numbers == z
+            own[mask] = max(_typical(np.asarray(frame.forces)[mask]), 0.1 * typical[z])
+        force.append(np.maximum(own, _SMALLEST_SIGMA))
+    relative = np.concatenate([e / f[:, None] for e, f in zip(errors, force, strict=True)])
+    everywhere = np.concatenate(errors)
+    sigma = {z: _robust_sigma(relative[everything == z].ravel()) for z in typical}
+    floor = {z: _robust_sigma(everywhere[everything == z].ravel()) for z in typical}
+    return [
+        np.maximum(f * [sigma[z] for z in own], [floor[z] for z in own])
+        for f, own in zip(force, numbers, strict=True)
+    ]
+
+
+def _typical(values: np.ndarray) -> float:
+    """Size of force components that one wrong value does not move, eV/A."""
+    return _MAD_TO_SIGMA * float(np.median(np.abs(values)))

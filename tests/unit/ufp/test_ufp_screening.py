@@ -8,7 +8,7 @@ from hopecho.ufp.basis import BasisSpec
 from hopecho.ufp.evaluate import evaluate, pack
 from hopecho.ufp.features import LabelledFrame
 from hopecho.ufp.fit import Regularisation, fit_potential
-from hopecho.ufp.screening import ScreenRules, fit_screened, screen_labels
+from hopecho.ufp.screening import ScreenRules, _force_scales, fit_screened, screen_labels
 
 NOISE_EV_ATOM, NOISE_EV_A = 0.002, 0.05
 OPTIONS = {"regularisation": Regularisation(1e-8, 1e-6, 1e-5, 0.0)}
@@ -42,15 +42,28 @@ def planted(frames, index, *, energy=0.0, force=0.0):
     return [*frames[:index], label, *frames[index + 1 :]]
 
 
-def spread(frames, small):
-    """Robust scatter of the residuals of the clean fit: energy per atom, force of sulfur."""
+def spread(frames, small, index):
+    """Scatter of the residuals of the clean fit: energy per atom, force on a sulfur of a frame."""
     packed = pack(fit_potential(frames, small, **OPTIONS).potential)
     got = [evaluate(packed, f.atoms) for f in frames]
     energy = np.array([(p.energy - f.energy) / 8 for p, f in zip(got, frames)])
-    force = np.concatenate(
-        [(p.forces - f.forces)[f.atoms.numbers == 16] for p, f in zip(got, frames)]
-    )
-    return energy.std(), force.std()
+    scales = _force_scales(frames, [p.forces - f.forces for p, f in zip(got, frames)])
+    return {"energy": energy.std(), "force": scales[index][5]}
+
+
+def test_the_scale_of_forces_is_their_noise_or_grows_with_them(frames, small):
+    scales = np.array(_force_scales(frames, [NOISE_EV_A * np.ones((8, 3))] * 200))
+    assert (scales > 0).all()
+    rng = np.random.default_rng(3)
+    noise = [NOISE_EV_A * rng.normal(size=(8, 3)) for _ in frames]
+    found = np.array(_force_scales(frames, noise))
+    # Never below the noise, and not far above where errors do not grow with the forces.
+    assert (found > 0.8 * NOISE_EV_A).all()
+    assert np.median(found) < 1.6 * NOISE_EV_A
+    relative = [0.05 * f.forces * rng.normal(size=(8, 3)) for f in frames]
+    grown = np.array(_force_scales(frames, relative))
+    large = np.array([np.median(np.abs(f.forces)) for f in frames])
+    assert np.corrcoef(grown.mean(axis=1), large)[0, 1] > 0.5
 
 
 def test_clean_labels_give_no_finding(frames, small):
@@ -61,9 +74,9 @@ def test_clean_labels_give_no_finding(frames, small):
 
 @pytest.mark.parametrize("kind", ["energy", "force"])
 def test_one_outlier_of_ten_sigma_is_named_and_treated_as_configured(frames, small, kind):
-    sigma = dict(zip(("energy", "force"), spread(frames, small)))[kind]
-    # Twelve: the fit gives in a little.
-    bad = planted(frames, 123, **{kind: 12 * sigma * (8 if kind == "energy" else 1)})
+    sigma = spread(frames, small, 123)[kind]
+    # More than ten: the fit gives in to a force, and the frame's typical force moves a little.
+    bad = planted(frames, 123, **{kind: sigma * (12 * 8 if kind == "energy" else 14)})
     clean = fit_potential(frames[:123] + frames[124:], small, **OPTIONS)
     kept, found = fit_screened(bad, small, **OPTIONS)
     assert [(f.frame, f.kind, f.action) for f in found] == [("frame 123", "outlier", "kept")]
