@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 
+QUICK = "campaigns/quick.yaml"
 END = {"summary": 1, "report_page": 1}
 ECHO = {"correlation": 2, **END}
 
@@ -137,7 +138,8 @@ def test_a_dropped_label_is_the_only_one_computed_again(copy_of_finished):
     key = json.loads(index.read_text())["keys"][0]
     target = str(index.relative_to(project.folder))
     said = project.hopecho("labels", "drop", key)
-    assert said.splitlines()[-1] == f"to compute it again: snakemake --cores 1 {target}"
+    again = f"snakemake --cores 1 {target} --configfile {QUICK}"
+    assert said.splitlines()[-1] == f"to compute it again: {again}"
     assert project.planned(target) == {"label_batch": 1}
     done = project.run("--cores", "1", target)
     assert done.returncode == 0, done.stdout[-3000:]
