@@ -11,6 +11,7 @@ include: "rules/structures.smk"
 include: "rules/labels.smk"
 include: "rules/learning.smk"
 include: "rules/potential.smk"
+include: "rules/gap.smk"
 include: "rules/production.smk"
 include: "rules/efg.smk"
 include: "rules/correlation.smk"
@@ -52,6 +53,11 @@ rule sae:
 rule transport:
     input:
         every_phase("conductivity.json"),
+
+
+rule gap:
+    input:
+        [f"{RESULTS}/{m}/gap/gap.json" for m in CAMPAIGN.config["run"]],
 
 
 rule report:

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from ase import Atoms
 
 from hopecho.errors import HopechoError
 from hopecho.io.uf3 import Uf3Potential
-from hopecho.ufp.evaluate import evaluate, pack
+from hopecho.ufp.evaluate import Prediction, evaluate, pack
 from hopecho.ufp.features import LabelledFrame, check_frame
 
 
 def error_metrics(potential: Uf3Potential, frames: Sequence[LabelledFrame]) -> dict[str, float]:
+    """Return `prediction_metrics` of a potential."""
+    packed = pack(potential)
+    return prediction_metrics(lambda atoms: evaluate(packed, atoms), frames)
+
+
+def prediction_metrics(
+    predict: Callable[[Atoms], Prediction], frames: Sequence[LabelledFrame]
+) -> dict[str, float]:
     """Return RMSE and MAE of energy, forces and stress, and the spread of the labels beside them.
+
+    Parameters
+    ----------
+    predict : callable
+        Energy, forces and stress of a structure, from any potential.
+    frames : labelled frames
 
     Returns
     -------
@@ -30,12 +45,11 @@ def error_metrics(potential: Uf3Potential, frames: Sequence[LabelledFrame]) -> d
     """
     if not frames:
         raise HopechoError("no frame to measure the errors on", fix="give at least one")
-    packed = pack(potential)
     energy, forces, stress = [], [], []
     symbols: list[str] = []
     for frame in frames:
         check_frame(frame)
-        prediction = evaluate(packed, frame.atoms)
+        prediction = predict(frame.atoms)
         n_atoms = len(frame.atoms)
         energy.append((prediction.energy / n_atoms, frame.energy / n_atoms))
         forces.append(np.stack([prediction.forces, np.asarray(frame.forces)]))
