@@ -117,8 +117,9 @@ def uncertainty(view: CampaignView, material: str) -> list[Drawing]:
 def learning(view: CampaignView, material: str) -> Drawing:
     """Draw held-out errors against the number of training structures."""
     path = f"{material}/heldout/learning_curve.csv"
-    rows = view.table(path)
-    rows = rows.assign(energy=1e3 * rows["rmse_energy_ev_atom"]).to_dict("records")
+    found = view.table(path)
+    found = found.assign(energy=1e3 * found["rmse_energy_ev_atom"])
+    rows = [{str(k): v for k, v in row.items()} for row in found.to_dict("records")]
 
     def draw(axes: list[Axes]) -> None:
         draw_learning_curve(axes[0], rows, key="rmse_force_ev_a")
