@@ -94,7 +94,7 @@ class RunSettings:
             raise HopechoError(
                 "The runs that compare the potentials need 20 frames",
                 got=f"{steps // stride} frames in each of {self.runs} run(s)",
-                fix="raise gap.md_ps or gap.runs, or lower gap.stride_ps",
+                fix="raise gap.md_ps or gap.runs",
             )
         return steps, stride
 

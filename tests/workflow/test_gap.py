@@ -4,7 +4,7 @@ import json
 
 OVERLAY = """
 gap:
-  {max_frames: 4, cutoff_angstrom: 3.5, n_max: 3, l_max: 2, n_sparse_soap: 30, md_ps: 0.1, runs: 1}
+  {max_frames: 4, cutoff_angstrom: 3.5, n_max: 3, l_max: 2, n_sparse_soap: 30, md_ps: 0.4, runs: 1}
 """
 
 
