@@ -54,7 +54,7 @@ class BatchResult:
     problems: tuple[tuple[str, str], ...] = ()
     """Pairs (key, what went wrong now), for the log; quarantine records hold the details."""
     checks: tuple[Mapping[str, Any], ...] = ()
-    """Imported labels against this code's own; see `hopecho.labels.imported.compare`."""
+    """Imported labels against this code's own; see `hopecho.labels.imported.check_imported`."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form: the same for the same states, whoever computed them."""
