@@ -242,6 +242,7 @@ def _check_meaning(config: dict[str, Any], files: Sequence[Path]) -> None:
     for phase in config["learning"]["phases"]:
         _check_phase(config, files, ("learning", "phases"), phase)
     _check_initial(config, files)
+    _check_potential(config["potential"], files)
     for name in config["run"]:
         _check_material(config["materials"][name], files, ("materials", name))
     _check_lengths(config, files)
@@ -292,6 +293,16 @@ def _check_initial(config: dict[str, Any], files: Sequence[Path]) -> None:
             fix = f"raise it, or give learning.initial_files.{phase}"
             problem = f"leaves {phase} without frames in round 0"
             _fail(files, ("learning", "initial_per_phase"), problem, few, fix)
+
+
+def _check_potential(entry: dict[str, Any], files: Sequence[Path]) -> None:
+    path = entry["file"]
+    if path and not Path(path).is_file():
+        fix = "give a path from the folder you run in, or '' to fit a potential"
+        _fail(files, ("potential", "file"), "does not exist", path, fix)
+    if path and entry["grid"]:
+        fix = "leave one of them empty: a potential from a file is not fitted"
+        _fail(files, ("potential", "grid"), "and potential.file are both set", path, fix)
 
 
 def _check_honesty(config: dict[str, Any], files: Sequence[Path]) -> None:

@@ -73,11 +73,12 @@ def forecast(campaign: Campaign) -> Forecast:
 def forecast_lines(campaign: Campaign) -> Iterator[str]:
     """Say the forecast in words, one line a fact."""
     cost = forecast(campaign)
-    rounds = campaign.get("learning.max_rounds")
+    rounds, file = campaign.get("learning.max_rounds"), campaign.get("potential.file")
+    before = f"one round tests {file}" if file else f"at most {rounds} rounds of learning"
     yield f"hopecho: labels: {campaign.get('labels.source')} ({campaign.get('labels.code')})"
     tensors = f"tensors {cost.efg_cpu_s / 60:.0f} CPU min, " if campaign.get("labels.efg") else ""
     yield (
         f"hopecho: production {cost.simulated_ns:.3g} ns of MD: {cost.md_cpu_s / 60:.0f} CPU min, "
         f"{tensors}{cost.disk_bytes / 1e6:.0f} MB on disk; "
-        f"at most {rounds} rounds of learning before it"
+        f"{before} before it"
     )

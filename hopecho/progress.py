@@ -24,7 +24,7 @@ def status_lines(campaign: Campaign) -> Iterator[str]:
 
 def _learning(campaign: Campaign, folder: Path) -> Iterator[str]:
     done = sorted(folder.glob("al/*/status.json"), key=lambda p: int(p.parent.name))
-    limit = campaign.get("learning.max_rounds")
+    limit = 1 if campaign.get("potential.file") else campaign.get("learning.max_rounds")
     if not done:
         yield f"{folder.name}: no round of learning finished (at most {limit})"
         return

@@ -58,6 +58,8 @@ LABEL_BLOCK = [
     for name in CAMPAIGN.config["labels"]
     if name == CAMPAIGN.get("labels.code")
 ]
+# A potential made elsewhere takes the place of the fits: one round, to test it and to label.
+FOREIGN = CAMPAIGN.get("potential.file")
 GRID_BASES = bases(CAMPAIGN.get("potential.grid"))
 EFG = CAMPAIGN.get("labels.efg")
 CURVES = ("acf_powder", "acf_omega_q", "acf_cq") if EFG else ()
@@ -263,7 +265,7 @@ def label_batches(wildcards):
 def accepted_round(material):
     """Walk through the rounds until one is accepted; each step waits for its checkpoint."""
     learning = CAMPAIGN.config["learning"]
-    for round_ in range(learning["max_rounds"]):
+    for round_ in range(1 if FOREIGN else learning["max_rounds"]):
         path = checkpoints.round_status.get(
             material=material, round=round_
         ).output.status
@@ -273,10 +275,18 @@ def accepted_round(material):
     # An unstable potential is never let into production.
     if learning["accept_unconverged"] and status["gate"]["accepted"]:
         return round_
+    what, fix = (
+        (f"the potential {FOREIGN} is not accurate or stable enough", "give another")
+        if FOREIGN
+        else (
+            f"learning.max_rounds = {learning['max_rounds']} reached for {material} without convergence",
+            "raise learning.max_rounds",
+        )
+    )
     raise WorkflowError(
-        f"learning.max_rounds = {learning['max_rounds']} reached for {material} without convergence:\n  "
+        f"{what}:\n  "
         + "\n  ".join(f"{gate['name']}: {gate['text']}" for gate in status["unmet"])
-        + "\nraise learning.max_rounds, loosen the target that is named, or set"
+        + f"\n{fix}, loosen the target that is named, or set"
         " learning.accept_unconverged: true (the report will say so)"
     )
 
@@ -338,6 +348,20 @@ def dataset_inputs(wildcards):
 
 def accepted_files(name):
     return lambda w: f"{RESULTS}/{w.material}/al/{accepted_round(w.material)}/{name}"
+
+
+def training_data(name):
+    """A file of the accepted fit; nothing knows what a potential made elsewhere was fitted to."""
+
+    def wanted(wildcards):
+        if FOREIGN:
+            raise WorkflowError(
+                f"potential.file is set: {FOREIGN} was not fitted here, so that this target has"
+                "\nno training data; leave potential.file empty to fit a potential"
+            )
+        return accepted_files(name)(wildcards)
+
+    return wanted
 
 
 def md_settings(**extra):

@@ -4,8 +4,8 @@
 
 rule gap_comparison:
     input:
-        dataset=accepted_files("dataset.extxyz"),
-        fit=accepted_files("fit.json"),
+        dataset=training_data("dataset.extxyz"),
+        fit=training_data("fit.json"),
         labelled=material_file("heldout/labelled.extxyz"),
         potential=accepted_potential,
         constants=material_file("potential/potential.json"),

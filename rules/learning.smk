@@ -185,7 +185,7 @@ checkpoint round_status:
             "learning.target_energy_ev_atom",
             "learning.max_relative_change",
             "learning.max_noise",
-            "learning.settled_rounds",
+            *([] if FOREIGN else ["learning.settled_rounds"]),
             "learning.min_distance_angstrom",
             "learning.max_temperature_sigma",
             "learning.max_drift_ev_atom_ps",

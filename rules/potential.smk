@@ -50,6 +50,31 @@ rule grid_choice:
         " --log {log:q}"
 
 
+if FOREIGN:
+
+    rule import_potential:
+        input:
+            potential=FOREIGN,
+            dataset=material_file("al/0/dataset.extxyz"),
+        output:
+            uf3=material_file("al/0/potential.uf3"),
+            constants=material_file("al/0/potential.json"),
+            report=material_file("al/0/fit.json"),
+        log:
+            log_file("import_potential/{material}.log"),
+        conda:
+            ENV
+        params:
+            settings=settings("fit", "materials.{material}.elements"),
+        shell:
+            python("import_potential")
+            + " --potential {input.potential:q} --dataset {input.dataset:q}"
+            " --settings {params.settings:q} --uf3 {output.uf3:q}"
+            " --constants {output.constants:q} --report {output.report:q} --log {log:q}"
+
+    ruleorder: import_potential > fit_potential
+
+
 rule fit_potential:
     input:
         dataset=round_file("dataset.extxyz"),
@@ -153,7 +178,8 @@ rule heldout_errors:
         constants=material_file("potential/potential.json"),
         model=material_file("efg/model.npz") if EFG else [],
         labelled=material_file("heldout/labelled.extxyz"),
-        leverage=accepted_files("leverage.npz"),
+        # Nothing knows what a potential made elsewhere was fitted to.
+        leverage=[] if FOREIGN else accepted_files("leverage.npz"),
         audit=accepted_files("audit/labelled.extxyz"),
         code=code("heldout_errors"),
     output:
@@ -183,8 +209,8 @@ rule heldout_errors:
 
 rule learning_curve:
     input:
-        dataset=accepted_files("dataset.extxyz"),
-        fit=accepted_files("fit.json"),
+        dataset=training_data("dataset.extxyz"),
+        fit=training_data("fit.json"),
         labelled=material_file("heldout/labelled.extxyz"),
         code=code("learning_curve"),
     output:
@@ -209,3 +235,30 @@ rule learning_curve:
         python("learning_curve") + " --dataset {input.dataset:q} --fit {input.fit:q}"
         " --labelled {input.labelled:q} --settings {params.settings:q} --table {output.table:q}"
         " --log {log:q}"
+
+
+rule extrapolation:
+    input:
+        leverage=training_data("leverage.npz"),
+        dataset=training_data("dataset.extxyz"),
+        errors=material_file("heldout/errors.json"),
+        h5md=lambda w: phase_files(
+            w.material, w.phase, w.temperature, "segment", ".h5md"
+        ),
+        code=code("extrapolation"),
+    output:
+        table=phase_file("{temperature}K/extrapolation.csv"),
+        record=phase_file("{temperature}K/extrapolation.json"),
+    log:
+        log_file("extrapolation/{material}-{phase}-{temperature}K.log"),
+    benchmark:
+        cost_file("extrapolation/{material}-{phase}-{temperature}K.tsv")
+    conda:
+        ENV
+    params:
+        settings=settings(None, "potential.watch_stride_ps", "labels.source"),
+    shell:
+        python("extrapolation")
+        + " --leverage {input.leverage:q} --dataset {input.dataset:q}"
+        " --errors {input.errors:q} --h5md {input.h5md:q} --settings {params.settings:q}"
+        " --table {output.table:q} --record {output.record:q} --log {log:q}"

@@ -8,6 +8,7 @@ rule summary:
         heldout=[f"{RESULTS}/{m}/heldout/errors.json" for m in CAMPAIGN.config["run"]],
         efg=[f"{RESULTS}/{m}/efg/fit.json" for m in CAMPAIGN.config["run"] if EFG],
         segments=every_segment(".json"),
+        extrapolation=[] if FOREIGN else every_phase("extrapolation.json"),
         acf=[path for c in CURVES for path in every_phase(f"{c}.json")],
         transport=[
             path
@@ -49,7 +50,9 @@ rule report_page:
         ledger=f"{RESULTS}/ledger.csv",
         tensors=[f"{RESULTS}/{m}/heldout/parity.npz" for m in CAMPAIGN.config["run"]],
         learning=[
-            f"{RESULTS}/{m}/heldout/learning_curve.csv" for m in CAMPAIGN.config["run"]
+            f"{RESULTS}/{m}/heldout/learning_curve.csv"
+            for m in CAMPAIGN.config["run"]
+            if not FOREIGN
         ],
         curves=[
             path

@@ -1,22 +1,16 @@
 """Errors of the accepted potential and of the EFG model on held-out frames."""
 
-import logging
-
 from hopecho.efg.model import load_model
-from hopecho.errors import HopechoError
 from hopecho.io.extxyz import read_frames
 from hopecho.io.results import provenance, write_arrays, write_json
 from hopecho.io.uf3 import read_uf3
 from hopecho.script import arguments, run
-from hopecho.ufp.dataset import labelled_frames
-from hopecho.ufp.leverage import load_leverage
-from hopecho.ufp.uncertainty import assess, posterior
-from hopecho.validation.heldout import heldout_errors
+from hopecho.validation.heldout import heldout_errors, predicted_uncertainty
 
 
 def main(argv: list[str] | None = None) -> None:
-    names = ("potential", "constants", "labelled", "leverage", "audit", "settings")
-    args = arguments(argv, __doc__, *names, "errors", "tensors", lists=["model"])
+    names = ("potential", "constants", "labelled", "audit", "settings", "errors", "tensors")
+    args = arguments(argv, __doc__, *names, lists=["model", "leverage"])
     potential = read_uf3(args.potential, sidecar=args.constants)
     frames = read_frames(args.labelled)
     result = heldout_errors(
@@ -26,20 +20,11 @@ def main(argv: list[str] | None = None) -> None:
         isotope=args.settings["isotope"],
     )
     origin = provenance(
-        [args.potential, *args.model, args.labelled, args.leverage, args.audit],
+        [args.potential, *args.model, args.labelled, *args.leverage, args.audit],
         label_source=args.settings["source"],
     )
-    try:
-        uncertainty = assess(
-            posterior(load_leverage(args.leverage)),
-            potential,
-            labelled_frames(read_frames(args.audit)),
-            labelled_frames(frames),
-        )
-    except HopechoError as error:
-        # A campaign of a few frames has errors, but too few to say how large they may be.
-        logging.warning("no uncertainty: %s", error)
-        uncertainty = {"reason": error.what}
+    leverage = args.leverage[0] if args.leverage else None
+    uncertainty = predicted_uncertainty(leverage, potential, read_frames(args.audit), frames)
     record = {"phases": result.phases, "uncertainty": uncertainty}
     write_json(args.errors, record, provenance=origin)
     write_arrays(args.tensors, result.parity)

@@ -22,7 +22,7 @@ def main(argv: list[str] | None = None) -> None:
     ]
     settings = ConvergenceSettings(
         max_rounds=UNLIMITED,
-        patience=s["settled_rounds"],
+        patience=s.get("settled_rounds", 0),  # a potential made elsewhere has one round
         tolerance=s["max_relative_change"],
         max_noise=s["max_noise"],
         targets={
@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> None:
         decide(rounds, settings=settings),
         gate([read_json(path) for path in args.runs], settings=limits),
         accept_unconverged=False,
-        n_training=len(errors[-1]["training"]["ids"]),
+        n_training=len(errors[-1]["training"]["ids"]) if "settled_rounds" in s else 0,
         n_selected=0,
     )
     Path(args.status).write_text(status_text(status))

@@ -16,6 +16,8 @@ SETTLE_SHARE = 0.25
 """Share of a run off the production path in which a fast thermostat sets the temperature."""
 SETTLE_DAMPING_PS = 0.1
 MAX_THERMO_STEPS = 500
+MIN_DISTANCE = 0.8
+"""Angstrom; no two atoms of a sane run are closer."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +71,14 @@ class Limits:
     """What stops a run early."""
 
     max_temperature_k: float
-    min_distance: float = 0.8
-    """Angstrom; the first knot of a UFP, below which it is not defined."""
+    min_distance: float = MIN_DISTANCE
+    """Angstrom; at least the first knot of a UFP, below which it is not defined."""
     every: int = 50
     """Steps between checks."""
 
     @classmethod
     def for_temperature(
-        cls, temperature_k: float, *, min_distance: float = 0.8, every: int = 50
+        cls, temperature_k: float, *, min_distance: float = MIN_DISTANCE, every: int = 50
     ) -> Limits:
         """Limits far outside thermal fluctuations; 3 T + 500 K lets a strained start pass."""
         return cls(3.0 * temperature_k + 500.0, min_distance, every)

@@ -17,11 +17,12 @@ import numpy as np
 from ase import Atoms
 
 from hopecho.errors import HopechoError
+from hopecho.io.uf3 import read_uf3
 from hopecho.labels import model_pes
 from hopecho.md.anneal import MELT_DISPLACEMENT, equilibrate, run_quench
 from hopecho.md.fast_style import fast_style
 from hopecho.md.guards import GateLimits
-from hopecho.md.lammps_input import Thermostat
+from hopecho.md.lammps_input import MIN_DISTANCE, Limits, Thermostat
 from hopecho.md.plan import SegmentPlan
 from hopecho.md.potentials import Species, uf3_commands
 from hopecho.md.sampling import run_sampling_md
@@ -51,6 +52,14 @@ def pair_commands(potential: Path, settings: Settings) -> list[str]:
     if settings["pair_style"] == FAST:
         plugin = fast_style(settings["command"], PLUGINS).plugin
     return uf3_commands(potential, settings["elements"], plugin=plugin)
+
+
+def limits_of(potential: Path, temperature_k: float, *, every: int = 50) -> Limits:
+    """Guards of a run; LAMMPS's own ``uf3`` says nothing below the first knot of a pair."""
+    knots = [float(pair.knots[0]) for pair in read_uf3(potential).two_body.values()]
+    return Limits.for_temperature(
+        temperature_k, min_distance=max(MIN_DISTANCE, *knots), every=every
+    )
 
 
 def species_of(settings: Settings) -> Species:
@@ -197,6 +206,7 @@ def anneal_structure(
         seed=settings["seed"],
         scratch=scratch,
         command=settings["command"],
+        limits=limits_of(potential, settings["temperature_k"], every=10),
         bonds=bonds_of(settings),
     )
     if not result.passed:
@@ -245,6 +255,7 @@ def sample(
         seed=settings["seed"],
         scratch=scratch,
         command=settings["command"],
+        limits=limits_of(potential, settings["temperature_k"], every=10),
         bonds=bonds_of(settings),
     )
     frames = [frame.copy() for frame in result.frames]
@@ -291,6 +302,7 @@ def equilibrate_run(
         scratch=scratch,
         restart=restart,
         command=settings["command"],
+        limits=limits_of(potential, settings["temperature_k"]),
     )
 
 
@@ -339,6 +351,7 @@ def production_segment(
         segment_ps=settings["segment_ps"],
         chunks=settings["chunks_per_segment"],
         seed=settings["seed"],
+        limits=limits_of(potential, settings["temperature_k"]),
     )
     return run_segment(
         plan,

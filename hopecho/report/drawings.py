@@ -46,7 +46,7 @@ def drawings(view: CampaignView, ledger: pd.DataFrame) -> list[Drawing]:
             *_pair_distributions(view, material),
             parity(view, material),
             *uncertainty(view, material),
-            learning(view, material),
+            *([] if "file" in view.summary["fit"][material] else [learning(view, material)]),
             convergence(view, material),
             *([orientations(view, material)] if view.tensors else []),
         ]

@@ -26,6 +26,8 @@ SHORT: Mapping[str, str] = {
 def fit_section(view: CampaignView, material: str) -> Html:
     """Return settings and size of the accepted fit, labels that stood out, and the grid."""
     fit = view.summary["fit"][material]
+    if "file" in fit:
+        return _imported(fit)
     said = (
         f"{fit['n_columns']} coefficients, of which the {fit['train_errors']['n_frames']} training "
         f"structures determine {number(fit['effective_dof'], 3)} (effective degrees of freedom)."
@@ -77,6 +79,60 @@ def uncertainty_section(view: CampaignView, material: str) -> Html:
         "errors that it is tested on."
     )
     return join((table(head, rows, numbers=range(1, 5)), tag("p", note, css="note")))
+
+
+def extrapolation_section(view: CampaignView, material: str) -> Html:
+    """Return how much of production lies outside the training data of the potential."""
+    found = view.summary["extrapolation"].get(material)
+    if found is None:
+        return tag("p", "Not known of a potential that was not fitted here.")
+    rows = []
+    for name, own in found.items():
+        phase, _, temperature = name.partition("/")
+        at = own["largest_ratio_at"]
+        rows.append(
+            [
+                phase,
+                temperature.removesuffix("K"),
+                own["n_snapshots"],
+                f"{100 * own['share_beyond']:.3g} % ({own['n_beyond']} of {own['n_environments']})",
+                number(own["largest_ratio"], 3),
+                f"quench {at['quench']}, replica {at['replica']}, {at['time_ps']:g} ps, "
+                f"atom {at['atom']}",
+                number(own["predicted_force_sigma_ev_a"], 2),
+            ]
+        )
+    head = [
+        "phase",
+        "T\u00a0(K)",
+        "snapshots",
+        "environments beyond the training data",
+        "largest leverage / largest in training",
+        "where",
+        "predicted force σ (eV/Å)",
+    ]
+    note = (
+        "The leverage of an environment says how far it is from the training data; beyond means "
+        "further than any training environment of its element. Predictions there are "
+        "extrapolations, and their predicted widths are, too."
+    )
+    return join((table(head, rows, numbers=[1, 2, 4, 6]), tag("p", note, css="note")))
+
+
+def _imported(fit: Mapping[str, Any]) -> Html:
+    """Say which file stands in place of a fit."""
+    origin = {
+        "file": "are the file's",
+        "labels": "are fitted to the labels of the first round, as the file holds none",
+    }
+    said = (
+        f"Not fitted here: read from {fit['file']} (SHA-256 {fit['sha256'][:16]}), with "
+        f"{fit['n_coefficients']} coefficients and cutoffs of {fit['cutoff_2b_angstrom']:g} and "
+        f"{fit['cutoff_3b_angstrom']:g} Å. One-body energies {origin[fit['one_body_from']]}. The "
+        "one round below tests it, on frames that it was not fitted to as far as this campaign "
+        "can know."
+    )
+    return tag("p", said)
 
 
 def _findings(findings: list[Mapping[str, str]]) -> Html:

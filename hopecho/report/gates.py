@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hopecho.report.campaign import CampaignView, unmet
-from hopecho.report.fit_tables import fit_section, uncertainty_section
+from hopecho.report.fit_tables import extrapolation_section, fit_section, uncertainty_section
 from hopecho.report.label_sets import label_table, quarantine_table
 from hopecho.report.markup import Html, file_name, items, join, table, tag
 from hopecho.report.model_errors import (
@@ -46,6 +46,8 @@ def gates(view: CampaignView) -> Html:
             ),
             tag("h3", "Predicted uncertainty of the potential"),
             uncertainty_section(view, material),
+            tag("h3", "Production against the training data of the potential"),
+            extrapolation_section(view, material),
             tag("h3", "Held-out errors of each trajectory"),
             trajectory_table(view, material),
             tag("h3", "Fit of the potential"),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from ase.units import GPa
 from matplotlib.axes import Axes
 
 from hopecho.figures.errors import (
@@ -27,6 +28,7 @@ from hopecho.report.markup import Drawing
 PARITY: Sequence[tuple[str, str, str, float, float | None]] = (
     ("energy_ev_atom", "energy", "meV/atom", 1e3, None),
     ("force_ev_a", "force", "eV/Å", 1.0, None),
+    ("stress_ev_a3", "stress", "GPa", 1.0 / GPa, None),
     ("omega_q_khz", "ω_Q", "kHz", 1.0, 10.0),
     ("cq_abs_khz", "|C_Q|", "kHz", 1.0, None),
 )
@@ -37,7 +39,12 @@ def parity(view: CampaignView, material: str) -> Drawing:
     """Draw predicted against true values, a row for each phase."""
     data = view.parity(material)
     phases = view.heldout_phases(material)
-    quantities = PARITY if view.tensors else PARITY[:2]
+    quantities = [
+        q
+        for q in PARITY
+        if all(f"{phase}/{q[0]}" in data for phase in phases)
+        and (view.tensors or not q[0].endswith("khz"))
+    ]
 
     def draw(axes: list[Axes]) -> None:
         panels = [(k, p, q) for k, p in enumerate(phases) for q in quantities]

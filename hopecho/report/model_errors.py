@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ase.units import GPa
+
 from hopecho.report.campaign import CampaignView
-from hopecho.report.markup import Html, join, table, tag
+from hopecho.report.markup import Html, details, join, table, tag
 from hopecho.report.words import ABSENT, number
 
 
@@ -75,7 +77,25 @@ def potential_table(view: CampaignView, material: str) -> Html:
         "scatter near the standard deviation means that energies carry no information."
     )
     body = table(head, rows, numbers=[1, 2, 3, 4, 6, 7, 8, 9])
-    return join((body, tag("p", note, css="note")))
+    return join((body, tag("p", note, css="note"), _by_quantity(view, material)))
+
+
+def _by_quantity(view: CampaignView, material: str) -> Html:
+    """Table of all errors of the potential beside the spread of the labels."""
+    rows: list[list[object]] = []
+    for phase in view.heldout_phases(material):
+        p = view.summary["heldout"][material][phase]["potential"]
+        elements = [k.removeprefix("rmse_force_") for k in p if k.startswith("rmse_force_")]
+        quantities = [("energy", "energy (meV/atom)", 1e3), ("force", "force (meV/Å)", 1e3)]
+        quantities += [(f"force_{e}", f"force on {e} (meV/Å)", 1e3) for e in elements]
+        quantities += [("stress", "stress (GPa)", 1.0 / GPa)] if "rmse_stress" in p else []
+        for key, label, scale in quantities:
+            values = [p[f"{kind}_{key}"] for kind in ("mae", "rmse", "std")]
+            cells = [number(scale * value, 3) for value in values]
+            rows.append([phase, label, *cells, _ratio(values[1], values[2])])
+    head = ["phase", "quantity", "MAE", "RMSE", "standard deviation", "RMSE/std"]
+    body = table(head, rows, numbers=[2, 3, 4, 5])
+    return details("Energy, forces by element, stress: MAE and RMSE", body)
 
 
 def _efg_row(errors: Mapping[str, Any]) -> list[object]:
@@ -179,7 +199,7 @@ def round_table(view: CampaignView, material: str) -> Html:
         rows.append(
             [
                 status["round"],
-                status["n_training"],
+                status["n_training"] or "not known",
                 *_errors_cells(status["errors"].get("audit", {})),
                 *_errors_cells(status["errors"].get("held_out", {})),
                 badge(status["gate"]["accepted"]),

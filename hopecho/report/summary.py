@@ -68,8 +68,10 @@ def summarise(
     -------
     dict
         ``labels``, ``claims``, ``learning``, ``heldout``, ``uncertainty``, ``efg``, ``structures``,
-        ``segments``, ``label_sets``, ``fit``, ``grid``, ``reference``, ``targets``. Without field
-        gradients ``efg`` is empty and no claim is made of correlation functions.
+        ``segments``, ``label_sets``, ``fit``, ``extrapolation``, ``grid``, ``reference``,
+        ``targets``.
+        Without field gradients ``efg`` is empty and no claim is made of correlation functions; of a
+        potential made elsewhere ``extrapolation`` is not known.
     """
     claims = [
         claim
@@ -80,11 +82,23 @@ def summarise(
     ]
     errors = {m: read_json(results / m / "heldout/errors.json") for m in run}
     learning = {m: _learning(results / m, members) for m in run}
+    fits = {m: read_json(results / m / f"al/{learning[m][-1]['round']}/fit.json") for m in run}
     return {
         "labels": source,
         "claims": claims,
         "learning": learning,
-        "fit": {m: read_json(results / m / f"al/{learning[m][-1]['round']}/fit.json") for m in run},
+        "fit": fits,
+        "extrapolation": {
+            m: {
+                f"{phase}/{t}K": _without_provenance(
+                    results / m / "phases" / phase / f"{t}K/extrapolation.json"
+                )
+                for phase in phases
+                for t in temperatures_k
+            }
+            for m, phases in run.items()
+            if "file" not in fits[m]
+        },
         "grid": {m: read_json(results / m / "grid/grid.json") for m in run if grid},
         "heldout": {m: errors[m]["phases"] for m in run},
         "uncertainty": {m: errors[m]["uncertainty"] for m in run},

@@ -6,8 +6,10 @@ share their error, so that each trajectory's own errors stand beside those of th
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,13 +20,16 @@ from hopecho.efg.metrics import efg_metrics, split_error
 from hopecho.efg.model import EfgModel
 from hopecho.efg.predict import predict_frames, probe_ids
 from hopecho.errors import HopechoError
-from hopecho.io.extxyz import EFG, ENERGY, FORCES
+from hopecho.io.extxyz import EFG, ENERGY, FORCES, STRESS
 from hopecho.io.uf3 import Uf3Potential
 from hopecho.tensors import cq_abs, isometric_from_matrix, matrix_from_isometric, omega_q_isometric
 from hopecho.ufp.dataset import labelled_frames
 from hopecho.ufp.errors import error_metrics
 from hopecho.ufp.evaluate import evaluate, pack
+from hopecho.ufp.leverage import load_leverage
+from hopecho.ufp.uncertainty import assess, posterior
 
+LOG = logging.getLogger(__name__)
 Array = NDArray[np.float64]
 
 
@@ -85,6 +90,38 @@ def heldout_errors(
     return HeldoutErrors(phases, parity)
 
 
+def predicted_uncertainty(
+    leverage: str | Path | None,
+    potential: Uf3Potential,
+    audit: Sequence[Atoms],
+    heldout: Sequence[Atoms],
+) -> dict[str, Any]:
+    """Judge the predicted widths of the potential's errors, calibrated on audit frames.
+
+    Parameters
+    ----------
+    leverage : path or None
+        ``leverage.npz`` of the fit; None for a potential made elsewhere.
+    potential : Uf3Potential
+    audit, heldout : sequence of Atoms
+        Labelled frames to calibrate on and to test on.
+
+    Returns
+    -------
+    dict
+        Of `hopecho.ufp.uncertainty.assess`, or ``reason``: a campaign of a few frames has errors,
+        but too few to say how large they may be.
+    """
+    if leverage is None:
+        return {"reason": "the training data of a potential from a file are not known"}
+    try:
+        frames = [labelled_frames(part) for part in (audit, heldout)]
+        return assess(posterior(load_leverage(leverage)), potential, *frames)
+    except HopechoError as error:
+        LOG.warning("no uncertainty: %s", error)
+        return {"reason": error.what}
+
+
 def _tensors(model: EfgModel, frame: Atoms) -> tuple[Array, Array]:
     """True and predicted isometric components of the probe ions, (n_probe, 5), a.u."""
     if EFG not in frame.arrays:
@@ -143,6 +180,13 @@ def _parity(
         f"{phase}/energy_ev_atom": np.array(energies, dtype=float),
         f"{phase}/force_ev_a": np.concatenate(forces),
     }
+    stresses = [
+        np.stack([frames[i].info[STRESS], p.stress], axis=1)
+        for i, p in zip(own, predictions, strict=True)
+        if STRESS in frames[i].info
+    ]
+    if stresses:
+        pairs[f"{phase}/stress_ev_a3"] = np.concatenate(stresses)
     if tensors is None:
         return pairs
     both = [np.concatenate([tensors[i][k] for i in own]) for k in (0, 1)]

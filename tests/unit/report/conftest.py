@@ -143,9 +143,10 @@ def write_transport(folder, phase, temperature, rng):
 def potential_errors(n_frames):
     errors = {"n_frames": n_frames, "rmse_energy": 0.0052, "std_energy": 0.0081}
     errors |= {"rmse_force": 0.071, "std_force": 0.512, "ratio_force": 0.139}
+    errors |= {"rmse_stress": 0.0002, "std_stress": 0.0026}
     for element in ("Li", "P", "S"):
         errors |= {f"rmse_force_{element}": 0.05, f"std_force_{element}": 0.4}
-    return errors
+    return errors | {k.replace("rmse", "mae"): 0.8 * v for k, v in errors.items() if "rmse" in k}
 
 
 def efg_errors(n_tensors):
@@ -172,6 +173,7 @@ def write_heldout(folder, rng):
         for name, n, size, error in (
             ("energy_ev_atom", 12, 0.008, 0.005),
             ("force_ev_a", 4608, 0.5, 0.07),
+            ("stress_ev_a3", 72, 0.0026, 0.0002),
             ("omega_q_khz", 576, 28.0, 3.4),
             ("cq_abs_khz", 576, 40.0, 7.5),
         ):
@@ -250,6 +252,17 @@ def write_structures(folder, phase, n_quenches):
         write_json(folder / f"quench{q}/structure.json", record | run)
 
 
+EXTRAPOLATION = {
+    "share_beyond": 3 / 3840,
+    "n_beyond": 3,
+    "n_environments": 3840,
+    "n_snapshots": 30,
+    "largest_ratio": 1.31,
+    "largest_ratio_at": {"quench": 0, "replica": 2, "time_ps": 45.0, "atom": 17},
+    "predicted_force_sigma_ev_a": 0.024,
+}
+
+
 def write_phase(folder, phase, rng):
     n_quenches, n_replicas = (1, 3) if phase == "beta" else (3, 1)
     write_structures(folder, phase, n_quenches)
@@ -257,6 +270,7 @@ def write_phase(folder, phase, rng):
         own = folder / f"{temperature}K"
         write_decays(own, phase, temperature, rng)
         write_transport(own, phase, temperature, rng)
+        write_json(own / "extrapolation.json", EXTRAPOLATION, provenance=origin())
         for q in range(n_quenches):
             for r in range(n_replicas):
                 for s in range(2):

@@ -32,6 +32,7 @@ def results(tmp_path):
                 DETAIL, "d"
             )
             write_json(folder / "300K" / name, record)
+        write_json(folder / "300K/extrapolation.json", {"share_beyond": 0.25, "provenance": {}})
         write_json(folder / "quench0/structure.json", {"density_g_cm3": 1.8, "provenance": {}})
         write_json(folder / "quench0/300K/replica0/segment0.json", {"temperature": 301.0})
     for number, accepted in ((0, False), (1, True), (2, False), (10, True)):
@@ -68,6 +69,15 @@ def test_the_phases_of_the_run_are_summarised_and_no_others(results):
     assert {c["phase"] for c in said["claims"]} == {"glass"}
     assert list(said["structures"]["li3ps4"]) == ["glass/quench0"]
     assert [s["phase"] for s in said["segments"]["li3ps4"]] == ["glass"]
+
+
+def test_the_reach_of_the_training_data_is_repeated_for_every_phase(results):
+    share = {"share_beyond": 0.25}
+    assert summary(results)["extrapolation"]["li3ps4"] == {"beta/300K": share, "glass/300K": share}
+    for number in range(3):
+        path = results / f"li3ps4/al/{number}/fit.json"
+        write_json(path, {"file": "elsewhere.uf3"})
+    assert summary(results)["extrapolation"] == {}
 
 
 def test_rounds_end_with_the_accepted_one(results):
