@@ -15,7 +15,7 @@ import os
 import shlex
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,7 @@ def run_segment(
     outputs: SegmentOutputs,
     command: str = "",
     gates: GateLimits | None = None,
+    about: Mapping[str, str] | None = None,
     keep_scratch: bool = False,
 ) -> SegmentSummary:
     """Run a segment, or the rest of it, and write its trajectory, end state and summary.
@@ -89,6 +90,8 @@ def run_segment(
         ``md.lammps.command``.
     gates : GateLimits, optional
         Limits of the gates in the summary.
+    about : mapping, optional
+        What else the summary is to say.
     keep_scratch : bool
         Keep the folder after success.
 
@@ -118,6 +121,7 @@ def run_segment(
             steps=plan.steps,
         )
         content = _summary(plan, structure, segment, chunks, gates or GateLimits())
+        content = {**(about or {}), **content}
         _publish(plan, segment, content, scratch, outputs)
     if not keep_scratch:
         shutil.rmtree(scratch)

@@ -20,11 +20,11 @@ from hopecho.errors import HopechoError
 from hopecho.io.uf3 import read_uf3
 from hopecho.labels import model_pes
 from hopecho.md.anneal import MELT_DISPLACEMENT, equilibrate, run_quench
-from hopecho.md.fast_style import fast_style
 from hopecho.md.guards import GateLimits
 from hopecho.md.lammps_input import MIN_DISTANCE, Limits, Thermostat
+from hopecho.md.pair_style import pair_commands, pair_style
 from hopecho.md.plan import SegmentPlan
-from hopecho.md.potentials import Species, uf3_commands
+from hopecho.md.potentials import Species
 from hopecho.md.sampling import run_sampling_md
 from hopecho.md.segments import SegmentOutputs, SegmentSummary, run_segment
 from hopecho.structures.bonds import bond_report
@@ -37,21 +37,6 @@ LOG = logging.getLogger(__name__)
 
 Settings = Mapping[str, Any]
 CM3_PER_A3 = 1e-24
-FAST = "uf3/fast"
-PLUGINS = Path("store/plugins")
-"""Where compiled pair styles are kept, in the folder that the campaign runs in."""
-
-
-def pair_commands(potential: Path, settings: Settings) -> list[str]:
-    """LAMMPS commands of the potential in the pair style that the config asks for.
-
-    Where ``uf3/fast`` cannot be compiled or used, the log says why and ``uf3`` is taken, with the
-    same results.
-    """
-    plugin = None
-    if settings["pair_style"] == FAST:
-        plugin = fast_style(settings["command"], PLUGINS).plugin
-    return uf3_commands(potential, settings["elements"], plugin=plugin)
 
 
 def limits_of(potential: Path, temperature_k: float, *, every: int = 50) -> Limits:
@@ -353,11 +338,13 @@ def production_segment(
         seed=settings["seed"],
         limits=limits_of(potential, settings["temperature_k"]),
     )
+    style = pair_style(potential, settings)
     return run_segment(
         plan,
         structure,
         restart=start,
-        pair_commands=pair_commands(potential, settings),
+        pair_commands=style.commands,
+        about={"pair_style": style.name, "pair_style_reason": style.reason},
         species=species_of(settings),
         scratch=scratch,
         outputs=outputs,

@@ -95,6 +95,7 @@ def _production_table(view: CampaignView, material: str) -> Html:
                 number(total / len(runs), 3),
                 number(total, 3),
                 own[0]["ensemble"].upper(),
+                _pair_styles(own),
                 f"{own[0]['dt_fs']:g}",
                 f"{own[0]['stride_ps']:g}",
                 f"{sum(s['passed'] for s in own)} of {len(own)}",
@@ -109,11 +110,19 @@ def _production_table(view: CampaignView, material: str) -> Html:
         "length of a run (ps)",
         "all runs (ps)",
         "ensemble",
+        "pair style",
         "time step (fs)",
         "frames every (ps)",
         "segments passed",
     ]
-    return table(head, rows, numbers=[1, 2, 3, 4, 5, 6, 8, 9, 10])
+    reasons = {s.get("pair_style_reason") for s in view.summary["segments"][material]} - {None}
+    note = tag("p", f"Pair style: {'; '.join(sorted(reasons))}.", css="note") if reasons else ""
+    return join((table(head, rows, numbers=[1, 2, 3, 4, 5, 6, 9, 10, 11]), note))
+
+
+def _pair_styles(segments: Sequence[Mapping[str, Any]]) -> str:
+    """Pair styles that ran; segments of older versions do not say."""
+    return ", ".join(sorted({s["pair_style"] for s in segments if "pair_style" in s})) or ABSENT
 
 
 def _gate_table(view: CampaignView, material: str) -> Html:

@@ -6,7 +6,7 @@ from ase import Atoms
 
 from hopecho.errors import HopechoError
 from hopecho.io.extxyz import write_frames
-from hopecho.md import stages
+from hopecho.md import pair_style
 from hopecho.md.fast_style import FastStyle
 from hopecho.md.stages import make_start, structure_report
 from hopecho.structures.crystals import load_crystal
@@ -104,13 +104,16 @@ def test_the_fast_pair_style_is_taken_where_it_can_be(tmp_path, monkeypatch, ava
         asked.append(command)
         return FastStyle(available, plugin, "as the test says")
 
-    monkeypatch.setattr(stages, "fast_style", style)
+    monkeypatch.setattr(pair_style, "fast_style", style)
     settings = {"elements": ["Li"], "command": "lmp", "pair_style": "uf3"}
-    stock = stages.pair_commands(potential, settings)
+    stock = pair_style.pair_commands(potential, settings)
     assert stock[0] == "pair_style uf3 2"
     assert asked == []
-    fast = stages.pair_commands(potential, settings | {"pair_style": "uf3/fast"})
+    fast = pair_style.pair_commands(potential, settings | {"pair_style": "uf3/fast"})
     if available:
         assert fast[:2] == [f"plugin load {plugin}", "pair_style uf3/fast 2"]
     else:
         assert fast == stock
+    chosen = pair_style.pair_style(potential, settings | {"pair_style": "uf3/fast"})
+    name = "uf3/fast" if available else "uf3"
+    assert (chosen.name, chosen.reason, chosen.commands) == (name, "as the test says", fast)

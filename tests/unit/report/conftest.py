@@ -230,6 +230,7 @@ def segment_record(replica, segment, temperature):
     }
     record = {"segment": segment, "replica": replica, "seed": 11 + replica, "passed": True}
     record |= {"ensemble": "nve", "temperature_k": temperature, "dt_fs": 2.0, "stride_ps": 0.05}
+    record |= {"pair_style": "uf3/fast", "pair_style_reason": "compiled by g++ 12"}
     return record | {"length_ps": 25.0, "n_atoms": 128, "gates": gates}
 
 
