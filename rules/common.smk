@@ -48,6 +48,8 @@ LABEL_ATTEMPTS = shlex.quote(
 LABEL_ATTEMPTS = LABEL_ATTEMPTS.replace("{", "{{").replace("}", "}}")
 LAMMPS = shlex.quote(CAMPAIGN.get("md.lammps.command"))
 PAIR_STYLE = CAMPAIGN.get("md.lammps.pair_style")
+MD_WALL_MIN = CAMPAIGN.get("md.max_wall_min")
+MD_JOB = CAMPAIGN.get("md.resources")
 INITIAL_FILES = [
     path for paths in CAMPAIGN.get("learning.initial_files").values() for path in paths
 ]

@@ -47,6 +47,10 @@ rule sampling_md:
         cost_file("sampling_md/{material}-{round}-{phase}-{temperature}K-{seed}.tsv")
     conda:
         ENV
+    threads: MD_JOB["cpus"]
+    resources:
+        mem_mb=MD_JOB["mem_mb"],
+        runtime=MD_JOB["runtime_min"],
     params:
         settings=settings(
             "sampling",

@@ -126,6 +126,10 @@ rule heldout_md:
         cost_file("heldout_md/{material}-{phase}-{seed}.tsv")
     conda:
         ENV
+    threads: MD_JOB["cpus"]
+    resources:
+        mem_mb=MD_JOB["mem_mb"],
+        runtime=MD_JOB["runtime_min"],
     params:
         settings=settings(
             "sampling",

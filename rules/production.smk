@@ -17,6 +17,10 @@ rule equilibrate:
         )
     conda:
         ENV
+    threads: MD_JOB["cpus"]
+    resources:
+        mem_mb=MD_JOB["mem_mb"],
+        runtime=MD_JOB["runtime_min"],
     params:
         settings=md_settings(equilibrate_ps=CAMPAIGN.get("md.equilibrate_ps")),
         scratch=scratch_folder(
@@ -49,6 +53,10 @@ rule segment:
         )
     conda:
         ENV
+    threads: MD_JOB["cpus"]
+    resources:
+        mem_mb=MD_JOB["mem_mb"],
+        runtime=MD_JOB["runtime_min"],
     params:
         settings=md_settings(
             segment_ps=CAMPAIGN.get("md.segment_ps"),
@@ -61,6 +69,7 @@ rule segment:
         ),
     shell:
         python("segment") + f" --lammps {LAMMPS} --pair-style {PAIR_STYLE}"
+        f" --max-wall-min {MD_WALL_MIN}"
         " --structure {input.structure:q}"
         " --potential {input.potential:q} --start {input.restart:q}"
         " --settings {params.settings:q} --scratch {params.scratch:q} --h5md {output.h5md:q}"

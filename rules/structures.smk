@@ -36,6 +36,10 @@ rule structure:
         cost_file("structure/{material}-{phase}-{quench}.tsv")
     conda:
         ENV
+    threads: MD_JOB["cpus"]
+    resources:
+        mem_mb=MD_JOB["mem_mb"],
+        runtime=MD_JOB["runtime_min"],
     params:
         settings=settings(
             "structure",

@@ -16,16 +16,19 @@ def main(argv: list[str] | None = None) -> None:
         "settings",
         "lammps",
         "pair_style",
+        "max_wall_min",
         "scratch",
         "h5md",
         "restart",
         "report",
     )
     args = arguments(argv, __doc__, *names)
+    started = {"command": args.lammps, "pair_style": args.pair_style}
+    started |= {"max_wall_min": float(args.max_wall_min)}
     production_segment(
         read_frames(args.structure)[0],
         Path(args.potential),
-        args.settings | {"command": args.lammps, "pair_style": args.pair_style},
+        args.settings | started,
         start=Path(args.start),
         scratch=Path(args.scratch),
         outputs=SegmentOutputs(Path(args.h5md), Path(args.restart), Path(args.report)),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hopecho.errors import HopechoError
 from hopecho.md import lammps_input as lines
 from hopecho.md.lammps_input import Limits, Thermostat
+from hopecho.md.wall_time import CONTROL
 
 SCRIPT = "segment.lmp"
 
@@ -148,6 +149,7 @@ def segment_script(plan: SegmentPlan, pair_commands: Sequence[str]) -> str:
     close = [
         "write_restart chunk${chunk}.part",
         "shell mv chunk${chunk}.part chunk${chunk}.restart",
+        f"include {CONTROL}",
         "next chunk",
         f"jump {SCRIPT} next_chunk",
     ]

@@ -29,6 +29,7 @@ from hopecho.md.harvest import Chunk, check_continuity, harvest, join_logs
 from hopecho.md.plan import SCRIPT, SegmentPlan, segment_script
 from hopecho.md.potentials import Species, lammps_frame
 from hopecho.md.run import LammpsError, Progress, run_lammps, scratch_lock
+from hopecho.md.wall_time import CONTROL, ChunkWatch
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ def run_segment(
     command: str = "",
     gates: GateLimits | None = None,
     about: Mapping[str, str] | None = None,
+    deadline: float | None = None,
     keep_scratch: bool = False,
 ) -> SegmentSummary:
     """Run a segment, or the rest of it, and write its trajectory, end state and summary.
@@ -92,13 +94,16 @@ def run_segment(
         Limits of the gates in the summary.
     about : mapping, optional
         What else the summary is to say.
+    deadline : float, optional
+        When the job will be ended, s since 1970: the run stops at the end of a chunk before that.
     keep_scratch : bool
         Keep the folder after success.
 
     Raises
     ------
     LammpsError
-        When LAMMPS stops; `physical` tells a bad potential from a killed job.
+        When LAMMPS stops; `physical` tells a bad potential from a killed job. Also when the run
+        stopped before its deadline: called again, it goes on.
     HopechoError
         When the harvest does not verify.
     """
@@ -108,7 +113,7 @@ def run_segment(
         done = _finished_chunks(plan, scratch)
         started = time.monotonic()
         if done < plan.n_chunks:
-            _run_chunks(plan, scratch, done, command, lock)
+            _run_chunks(plan, scratch, done, command, lock, deadline)
         wall_s = time.monotonic() - started
         chunks = [_chunk(scratch, k) for k in range(1, plan.n_chunks + 1)]
         segment = harvest(
@@ -175,29 +180,48 @@ def _finished_chunks(plan: SegmentPlan, scratch: Path) -> int:
     return done
 
 
-def _run_chunks(plan: SegmentPlan, scratch: Path, done: int, command: str, lock: int) -> None:
+def _run_chunks(
+    plan: SegmentPlan, scratch: Path, done: int, command: str, lock: int, deadline: float | None
+) -> None:
     ps = plan.dt_fs * 1e-3
+    first_step = plan.index * plan.n_steps
+    watch = ChunkWatch(scratch / CONTROL, first_step, plan.chunk_steps, done, deadline)
     progress = Progress(
         plan.describe(),
         total_ps=plan.n_steps * ps,
         done_ps=done * plan.chunk_steps * ps,
         dt_fs=plan.dt_fs,
-        origin_step=plan.index * plan.n_steps,
+        origin_step=first_step,
     )
+
+    def on_row(row: Mapping[str, float]) -> None:
+        progress(row)
+        watch(row)
+
     run_lammps(
         scratch / SCRIPT,
         command=command,
         variables={"first": done + 1},
-        on_row=progress,
+        on_row=on_row,
         inherit=[lock],
     )
-    if _finished_chunks(plan, scratch) < plan.n_chunks:
+    finished = _finished_chunks(plan, scratch)
+    if finished == plan.n_chunks:
+        return
+    if finished > done:
         raise LammpsError(
-            f"LAMMPS ended well but {plan.describe()} is not complete",
-            got=f"{_finished_chunks(plan, scratch)} of {plan.n_chunks} chunks",
-            fix="check that md.lammps.command runs LAMMPS and passes its arguments on",
+            f"{plan.describe()} stopped at the end of a chunk, before its time limit",
+            got=f"{finished} of {plan.n_chunks} chunks, {watch.seconds_left():.0f} s left, "
+            f"the longest chunk took {watch.longest_s:.0f} s",
+            fix=f"run again: it goes on from chunk {finished + 1}",
             physical=False,
         )
+    raise LammpsError(
+        f"LAMMPS ended well but {plan.describe()} is not complete",
+        got=f"{finished} of {plan.n_chunks} chunks",
+        fix="check that md.lammps.command runs LAMMPS and passes its arguments on",
+        physical=False,
+    )
 
 
 def _summary(

@@ -27,6 +27,7 @@ from hopecho.md.plan import SegmentPlan
 from hopecho.md.potentials import Species
 from hopecho.md.sampling import run_sampling_md
 from hopecho.md.segments import SegmentOutputs, SegmentSummary, run_segment
+from hopecho.md.wall_time import deadline
 from hopecho.structures.bonds import bond_report
 from hopecho.structures.build import read_structure, supercell
 from hopecho.structures.crystals import load_crystal
@@ -316,7 +317,7 @@ def production_segment(
     settings : mapping
         Also ``segment``, ``replica``, ``temperature_k``, ``ensemble``, ``damping_ps``, ``dt_fs``,
         ``stride_ps``, ``segment_ps``, ``chunks_per_segment``,
-        ``mobile``, ``seed``.
+        ``mobile``, ``seed``, ``max_wall_min``.
     start : Path
         Restart file of the segment before, or of the equilibration.
     scratch, outputs
@@ -327,6 +328,7 @@ def production_segment(
     HopechoError
         When MD stops. A failed gate is written to the summary and named in the report.
     """
+    end = deadline(settings["max_wall_min"])
     plan = SegmentPlan.from_times(
         index=settings["segment"],
         replica=settings["replica"],
@@ -345,6 +347,7 @@ def production_segment(
         restart=start,
         pair_commands=style.commands,
         about={"pair_style": style.name, "pair_style_reason": style.reason},
+        deadline=end,
         species=species_of(settings),
         scratch=scratch,
         outputs=outputs,

@@ -73,7 +73,13 @@ def test_another_quench_touches_no_potential(copy_of_finished):
 def test_how_programs_are_started_is_no_part_of_a_result(copy_of_finished):
     copy_of_finished.edit("config.yaml", "command: lmp ", "command: env lmp ")
     copy_of_finished.edit("config.yaml", "command: hopecho-castep ", "command: env hopecho-castep ")
-    copy_of_finished.edit("config.yaml", "max_wall_min: 0 ", "max_wall_min: 5 ")
+    copy_of_finished.edit("config.yaml", "max_wall_min: 0             # a", "max_wall_min: 5 # a")
+    copy_of_finished.edit(
+        "config.yaml", "max_wall_min: 0             # longest", "max_wall_min: 5 #"
+    )
+    copy_of_finished.edit(
+        "config.yaml", "mem_mb: 1000, runtime_min: 1440", "mem_mb: 900, runtime_min: 9"
+    )
     copy_of_finished.edit(
         "config.yaml", "retries: [] ", "retries: [{param: {mix_charge_amp: 0.2}}] "
     )

@@ -134,6 +134,32 @@ def test_kill_9_of_the_whole_job_and_resume(tmp_path, start):
     assert resumed.restart.read_bytes() == whole.restart.read_bytes()
 
 
+def test_a_time_limit_stops_at_the_end_of_a_chunk_and_changes_no_digit(tmp_path, start):
+    long = plan(segment_ps=24.0, stride_ps=0.4, chunks=6)
+    whole, _ = run(tmp_path / "whole", long, start)
+
+    def attempt():
+        """Run with no time left: a chunk, or two, and then a stop."""
+        try:
+            return run(tmp_path / "parts", long, start, deadline=time.time())
+        except LammpsError as error:
+            restarts = list((tmp_path / "parts/scratch0").glob("chunk*.restart"))
+            return error, len(restarts) - 1
+
+    results = [attempt()]
+    while isinstance(results[-1][0], LammpsError) and len(results) < 7:
+        results.append(attempt())
+    *stops, (parts, summary) = results
+    assert stops
+    for error, done in stops:
+        assert not error.physical
+        assert f"{done} of 6 chunks" in str(error)
+        assert f"it goes on from chunk {done + 1}" in str(error)
+    assert summary.resumed_at_chunk == stops[-1][1]
+    for a, b in zip(vars(whole).values(), vars(parts).values()):
+        assert a.read_bytes() == b.read_bytes()
+
+
 def test_segments_continue_and_equal_one_long_segment(tmp_path, start):
     first, _ = run(tmp_path, plan(0), start)
     second, summary = run(tmp_path, plan(1), first.restart)
