@@ -17,6 +17,7 @@ from hopecho.structures.bonds import bond_report
 from hopecho.units import BOLTZMANN_EV_K
 
 N_BLOCKS = 10
+GPA_PER_BAR = 1e-4
 FRAMES_CHECKED = 10
 """Frames of a segment in which distances and bonds are looked at."""
 
@@ -216,6 +217,7 @@ def segment_gates(
             "passed": nearest >= limits.min_distance,
         },
     }
+    gates["pressure"] = mean_pressure(thermo["pressure"][1:])
     if limits.mobile:
         shift = framework_shift(segment, masses=structure.get_masses(), mobile=limits.mobile)
         gates["framework_shift"] = _gate(shift, limits.max_framework_shift, "A")
@@ -224,6 +226,24 @@ def segment_gates(
             structure.positions, shown, segment.cell, segment.numbers, limits.bonds
         )
     return gates
+
+
+def mean_pressure(pressure: NDArray[np.float64]) -> dict[str, Any]:
+    """Mean pressure of the fixed cell with its error from block means: shown, without a limit.
+
+    Parameters
+    ----------
+    pressure : (n_rows,) array, bar
+    """
+    blocks = [b.mean() for b in _split(pressure, min(N_BLOCKS, len(pressure)))]
+    error = np.std(blocks, ddof=1) / np.sqrt(len(blocks)) if len(blocks) > 1 else 0.0
+    return {
+        "value": float(pressure.mean()) * GPA_PER_BAR,
+        "limit": None,
+        "unit": "GPa",
+        "passed": True,
+        "stderr": float(error) * GPA_PER_BAR,
+    }
 
 
 def bond_gate(

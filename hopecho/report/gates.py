@@ -24,6 +24,7 @@ GATE_NAMES: Mapping[str, str] = {
     "min_distance": "shortest distance",
     "bonds": "bonds of the framework",
     "framework_shift": "shift of the framework",
+    "pressure": "mean pressure of the fixed cell",
 }
 
 
@@ -133,12 +134,13 @@ def _gate_table(view: CampaignView, material: str) -> Html:
         found = [s["gates"][name] for s in own]
         worst = _worst(name, [g["value"] for g in found])
         passed = sum(g["passed"] for g in found)
-        limit = "at least " if name == "min_distance" else "at most "
+        side = "at least " if name == "min_distance" else "at most "
+        limit = found[0]["limit"]
         rows.append(
             [
                 GATE_NAMES.get(name, name),
-                f"{number(worst, 2)} {_unit(found[0]['unit'])}",
-                f"{limit}{value_text(found[0]['limit'], '1')}",
+                f"{number(worst, 2)}{_error(worst, found)} {_unit(found[0]['unit'])}",
+                "none" if limit is None else f"{side}{value_text(limit, '1')}",
                 f"{passed} of {len(found)}",
                 badge(passed == len(found)),
             ]
@@ -148,6 +150,12 @@ def _gate_table(view: CampaignView, material: str) -> Html:
     if not failing:
         return join((body, tag("p", f"All {len(segments)} segments passed every gate.")))
     return join((body, tag("p", tag("strong", "Segments that failed:")), items(failing)))
+
+
+def _error(worst: float | None, gates: Sequence[Mapping[str, Any]]) -> str:
+    """Say the standard error of the worst value, where the gate knows it and the value has one."""
+    error = next((g["stderr"] for g in gates if g["value"] == worst and "stderr" in g), None)
+    return "" if error is None else f" ± {number(error, 2)}"
 
 
 def _unit(unit: str) -> str:

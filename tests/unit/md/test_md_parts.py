@@ -182,6 +182,16 @@ def test_drift_error_covers():
     assert np.mean(np.abs(z) < 1) == pytest.approx(0.68, abs=0.1)
 
 
+def test_mean_pressure_and_its_error():
+    rng = np.random.default_rng(3)
+    gate = guards.mean_pressure(-2000.0 + 500.0 * rng.standard_normal(4000))
+    assert gate["stderr"] == pytest.approx(0.05 / np.sqrt(4000), rel=0.6)
+    assert abs(gate["value"] + 0.2) < 5 * gate["stderr"]
+    assert gate["limit"] is None
+    assert gate["passed"] is True
+    assert guards.mean_pressure(np.array([1e4]))["value"] == pytest.approx(1.0)
+
+
 def test_temperature_sigma_in_the_canonical_ensemble():
     """Independent canonical temperatures give standard normal deviations; 10 % off is seen."""
     rng = np.random.default_rng(7)

@@ -178,6 +178,7 @@ def test_segments_continue_and_equal_one_long_segment(tmp_path, start):
     assert content == summary.content
     assert content["start_ps"] == 0.8
     assert content["passed"] is True
+    assert content["gates"]["pressure"]["unit"] == "GPa"
     with pytest.raises(HopechoError, match="frames"):
         run(tmp_path / "wrong", plan(3), first.restart)
     with pytest.raises(HopechoError, match=r"jump|spaced"):

@@ -226,7 +226,9 @@ def segment_record(replica, segment, temperature):
         "temperature": {"value": 0.4, "limit": 6.0, "unit": "sigma", "passed": True},
         "drift": {"value": -2.3e-6, "limit": 1e-5, "unit": "eV/atom/ps", "passed": True},
         "min_distance": {"value": 1.91, "limit": 1.2, "unit": "A", "passed": True},
+        "framework_shift": {"value": 0.06, "limit": 1.0, "unit": "A", "passed": True},
         "bonds": {"value": 0, "limit": 0, "unit": "frames with changed bonds", "passed": True},
+        "pressure": {"value": -0.31, "limit": None, "unit": "GPa", "passed": True, "stderr": 0.012},
     }
     record = {"segment": segment, "replica": replica, "seed": 11 + replica, "passed": True}
     record |= {"ensemble": "nve", "temperature_k": temperature, "dt_fs": 2.0, "stride_ps": 0.05}

@@ -70,6 +70,13 @@ def test_claims_stand_beside_fits_paper_and_file(said):
 def test_gates_are_counted(said):
     assert "All 24 segments passed every gate." in said
     assert "drift of the conserved quantity | −2.3 × 10⁻⁶ eV/atom/ps | at most 1 × 10⁻⁵" in said
+    assert "mean temperature | 0.40 σ | at most 6 | 24 of 24" in said
+    assert "shortest distance | 1.9 Å | at least 1.2 | 24 of 24" in said
+    assert "bonds of the framework | 0 frames with changed bonds | at most 0 | 24 of 24" in said
+    assert "shift of the framework | 0.060 Å | at most 1 | 24 of 24" in said
+    assert "mean pressure of the fixed cell | −0.31 ± 0.012 GPa | none | 24 of 24" in said
+    assert "NVE | uf3/fast | 2 | 0.05" in said
+    assert "Pair style: compiled by g++ 12." in said
     assert "beta/start0 | Li48P16S64 | 1.82" in said
     assert "One label failed its own gates" in said
     assert "Converged in round 2." in said
