@@ -23,6 +23,8 @@ LOG = logging.getLogger(__name__)
 GUARD_TEMPERATURE = "guard_temperature"
 GUARD_DISTANCE = "guard_distance"
 LOCK_WAIT_S = 60.0
+BANNER_LINES = 50
+"""Lines of output in which LAMMPS gives its name; a module system or MPI may speak before it."""
 
 _HALT = re.compile(r"fix-id (\S+) met on step (\d+) with value (\S+)")
 
@@ -192,6 +194,7 @@ def run_lammps(
     for name, value in (variables or {}).items():
         words += ["-var", name, str(value)]
     tail: deque[str] = deque(maxlen=40)
+    head: list[str] = []
     try:
         child = subprocess.Popen(
             words,
@@ -213,20 +216,35 @@ def run_lammps(
     with child:
         try:
             assert child.stdout is not None
-            for row in thermo_rows(_kept(child.stdout, tail)):
+            for row in thermo_rows(_kept(child.stdout, head, tail)):
                 if on_row is not None:
                     on_row(row)
         except BaseException:
             child.kill()
             raise
-    if child.returncode != 0:
-        raise _failure(list(tail), child.returncode, script)
+    if child.returncode == 0:
+        return
+    if child.returncode > 0 and not any("LAMMPS" in line for line in head):
+        raise _not_lammps(words, child.returncode, list(tail))
+    raise _failure(list(tail), child.returncode, script)
 
 
-def _kept(stream: Iterable[str], tail: deque[str]) -> Iterator[str]:
+def _kept(stream: Iterable[str], head: list[str], tail: deque[str]) -> Iterator[str]:
     for line in stream:
+        if len(head) < BANNER_LINES:
+            head.append(line)
         tail.append(line.rstrip())
         yield line
+
+
+def _not_lammps(words: Sequence[str], returncode: int, tail: Sequence[str]) -> LammpsError:
+    said = " | ".join([line for line in tail if line][-3:])
+    return LammpsError(
+        "md.lammps.command did not start LAMMPS",
+        got=f"{shlex.join(words)}: exit status {returncode}{'; ' + said if said else ''}",
+        fix="set md.lammps.command to a program that runs LAMMPS, with its arguments",
+        physical=False,
+    )
 
 
 def _failure(tail: list[str], returncode: int, script: Path) -> LammpsError:
@@ -243,10 +261,13 @@ def _failure(tail: list[str], returncode: int, script: Path) -> LammpsError:
             physical=True,
         )
     if errors:
+        missing = any("not enabled" in x or "without" in x for x in errors)
+        lacks = "this LAMMPS lacks a package: set md.lammps.command to one that has it (ML-UF3); "
         return LammpsError(
             f"LAMMPS stopped with an error in {script}",
             got=" | ".join(errors[:2]),
-            fix=f"run it by hand: cd {script.parent} && lmp -in {script.name}",
+            fix=f"{lacks if missing else ''}run it by hand: cd {script.parent} && "
+            f"lmp -in {script.name}",
             physical=False,
         )
     how = f"signal {-returncode}" if returncode < 0 else f"exit status {returncode}"
