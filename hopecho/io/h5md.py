@@ -1,6 +1,7 @@
 """Trajectories in H5MD 1.1: unwrapped float32 positions, one file a segment.
 
-Layout: ``/particles/all/{position,box,species}`` and ``/observables/<name>``, all on one time axis.
+Layout: ``/particles/all/{position,box,species}``, ``/particles/all/velocity`` where velocities were
+sampled, and ``/observables/<name>``, all on one time axis.
 Positions are unwrapped and id-sorted. float32 has a spacing of 6e-5 A between 512 and 1024 A (4e-6
 A below 64 A), far below thermal motion; a trajectory that leaves |x| < 1000 A is still stored, with
 a spacing that doubles with every doubling of |x|.
@@ -32,6 +33,11 @@ OBSERVABLE_UNITS: Mapping[str, str] = MappingProxyType(
 
 _LENGTH_TO_ANGSTROM = {"Angstrom": 1.0, "angstrom": 1.0, "A": 1.0, "nm": 10.0}
 _TIME_TO_PS = {"ps": 1.0, "fs": 1e-3, "ns": 1e3}
+_VELOCITY_TO_ANGSTROM_PS = {
+    **{"A ps-1": 1.0, "Angstrom ps-1": 1.0, "A fs-1": 1e3, "Angstrom fs-1": 1e3},
+    **{"nm ps-1": 10.0, "nm ns-1": 1e-2, "pm ps-1": 1e-2, "m s-1": 1e-2},
+}
+"""Spellings that MDAnalysis reads too."""
 _CHUNK_BYTES = 1 << 19
 
 
@@ -51,6 +57,8 @@ class Segment:
     """(n_frames,), MD step."""
     observables: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     """Name -> (n_frames,), units of `OBSERVABLE_UNITS`."""
+    velocities: NDArray[np.floating] | None = None
+    """(n_frames, n_atoms, 3), A/ps, in the axes of the positions; None where not sampled."""
 
 
 def write_segment(path: Path | str, segment: Segment) -> None:
@@ -82,6 +90,8 @@ def write_segment(path: Path | str, segment: Segment) -> None:
         time.attrs["unit"] = "ps"
         value = _packed(position, "value", np.asarray(segment.positions, dtype=np.float32))
         value.attrs["unit"] = "Angstrom"
+        if segment.velocities is not None:
+            _write_velocities(group, position, segment.velocities)
         _write_box(group, position, segment.cell, n_frames)
         group.create_dataset(
             "species", data=np.asarray(segment.numbers, dtype=np.int32), track_times=False
@@ -106,7 +116,7 @@ def read_segment(path: Path | str, *, start: int | None = None, stop: int | None
     Returns
     -------
     Segment
-        Positions in float64.
+        Positions in float64, velocities (if there are any) in float32.
 
     Raises
     ------
@@ -131,7 +141,8 @@ def read_segment(path: Path | str, *, start: int | None = None, stop: int | None
         }
         step = np.asarray(position["step"][frames]) if _per_frame(position) else None
         numbers = _species(group, path)
-    return Segment(time, positions, cell, numbers, step, observables)
+        velocities = _read_velocities(group, frames, path)
+    return Segment(time, positions, cell, numbers, step, observables, velocities)
 
 
 def n_frames(path: Path | str) -> int:
@@ -160,12 +171,16 @@ def iterate(paths: Sequence[Path | str], *, chunk: int = 1000) -> Iterator[Segme
 def _check(segment: Segment, path: Path | str) -> None:
     n = len(segment.time_ps)
     shape = (n, len(segment.numbers), 3)
-    if segment.positions.shape != shape:
-        raise HopechoError(
-            f"The positions for {path} do not fit its times and species",
-            got=f"positions {segment.positions.shape}, expected {shape}",
-            fix="give unwrapped positions (n_frames, n_atoms, 3) with one time a frame",
-        )
+    vectors = {"positions": segment.positions}
+    if segment.velocities is not None:
+        vectors["velocities"] = segment.velocities
+    for name, vector in vectors.items():
+        if vector.shape != shape:
+            raise HopechoError(
+                f"The {name} for {path} do not fit its times and species",
+                got=f"{name} {vector.shape}, expected {shape}",
+                fix=f"give {name} as (n_frames, n_atoms, 3) with one time a frame, unwrapped",
+            )
     if n == 0:
         raise HopechoError(f"There is no frame to write to {path}")
     if np.shape(segment.cell) != (3, 3):
@@ -173,7 +188,7 @@ def _check(segment: Segment, path: Path | str) -> None:
     bad = [name for name, x in segment.observables.items() if np.shape(x) != (n,)]
     if bad:
         raise HopechoError(f"Observables need one value a frame ({n})", got=", ".join(bad))
-    values = {"positions": segment.positions, "time_ps": segment.time_ps, **segment.observables}
+    values = {**vectors, "time_ps": segment.time_ps, **segment.observables}
     for name, array in values.items():
         if not np.isfinite(array).all():
             raise HopechoError(
@@ -216,6 +231,16 @@ def _write_box(group: h5py.Group, position: h5py.Group, cell: NDArray[np.float64
     edges["time"] = position["time"]
     value = _packed(edges, "value", np.tile(np.asarray(cell, dtype=np.float64), (n, 1, 1)))
     value.attrs["unit"] = "Angstrom"
+
+
+def _write_velocities(
+    group: h5py.Group, position: h5py.Group, velocities: NDArray[np.floating]
+) -> None:
+    velocity = group.create_group("velocity")
+    velocity["step"] = position["step"]
+    velocity["time"] = position["time"]
+    value = _packed(velocity, "value", np.asarray(velocities, dtype=np.float32))
+    value.attrs["unit"] = "A ps-1"
 
 
 def _write_observable(
@@ -298,6 +323,22 @@ def _read_cell(group: h5py.Group, path: Path | str, scale: float) -> NDArray[np.
             )
         values = values[0]
     return np.diag(values) if values.shape == (3,) else values
+
+
+def _read_velocities(
+    group: h5py.Group, frames: slice, path: Path | str
+) -> NDArray[np.float32] | None:
+    if "velocity" not in group:
+        return None
+    value = group["velocity/value"]
+    if value.shape != group["position/value"].shape:
+        raise HopechoError(
+            f"{path} holds velocities that do not fit its positions",
+            got=f"velocities {value.shape}, positions {group['position/value'].shape}",
+            fix="store one velocity for every position, on the same time axis",
+        )
+    factor = _scale(value, _VELOCITY_TO_ANGSTROM_PS, path)
+    return np.asarray(value[frames], dtype=np.float32) * np.float32(factor)
 
 
 def _species(group: h5py.Group, path: Path | str) -> NDArray[np.int64]:

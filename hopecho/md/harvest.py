@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopecho.errors import HopechoError
-from hopecho.io.h5md import Segment, iterate
+from hopecho.io.h5md import Segment, iterate, read_segment, write_segment
 from hopecho.md.potentials import LammpsFrame
 from hopecho.md.run import thermo_rows
 
 DUMP_COLUMNS = ("id", "type", "xu", "yu", "zu")
+VELOCITY_COLUMNS = ("vx", "vy", "vz")
 SEAM_TOLERANCE = 3e-6
 """Angstrom; positions are dumped with six decimals."""
 
@@ -37,6 +39,8 @@ class DumpFrame:
     """(n_atoms,), in order of id."""
     positions: NDArray[np.float64]
     """(n_atoms, 3), Angstrom, unwrapped, in order of id."""
+    velocities: NDArray[np.float64] | None = None
+    """(n_atoms, 3), A/ps, in order of id, if the dump holds them."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,8 @@ class Chunk:
 
 def read_dump(path: Path) -> Iterator[DumpFrame]:
     """Yield the whole frames of a text dump ``id type xu yu zu``; a torn last frame is left out.
+
+    Velocities are read where ``vx vy vz`` follow.
 
     Raises
     ------
@@ -74,8 +80,13 @@ def read_dump(path: Path) -> Iterator[DumpFrame]:
             values = np.fromstring("".join(lines), dtype=np.float64, sep=" ")
             rows = values.reshape(n, len(columns))
             rows = rows[np.argsort(rows[:, 0], kind="stable")]
+            moving = tuple(columns[5:8]) == VELOCITY_COLUMNS
             yield DumpFrame(
-                int(header[1]), _box(header[4:8]), rows[:, 1].astype(np.int64), rows[:, 2:5]
+                int(header[1]),
+                _box(header[4:8]),
+                rows[:, 1].astype(np.int64),
+                rows[:, 2:5],
+                rows[:, 5:8] if moving else None,
             )
 
 
@@ -147,6 +158,7 @@ def harvest(
         When frames are missing, chunks do not join, or cell or species are not the structure's.
     """
     positions = np.empty((len(steps), len(numbers), 3))
+    velocities: list[NDArray[np.float64]] = []
     found: list[int] = []
     before: DumpFrame | None = None
     for chunk in chunks:
@@ -157,6 +169,8 @@ def harvest(
             else:
                 if len(found) < len(steps):
                     positions[len(found)] = frame.leave(item.positions)
+                if item.velocities is not None:
+                    velocities.append(frame.leave(item.velocities))
                 found.append(item.step)
             before = item
     if found != steps.tolist():
@@ -178,7 +192,27 @@ def harvest(
         raise HopechoError("A frame has no row in LAMMPS's log", got=str(chunks[0].log))
     observables = {name: thermo[name][rows] for name in _OBSERVABLES.values()}
     time_ps = steps.astype(np.float64) * (dt_fs * 1e-3)
-    return Segment(time_ps, positions, cell, numbers, steps, observables)
+    sampled = np.array(velocities, dtype=np.float32) if velocities else None
+    return Segment(time_ps, positions, cell, numbers, steps, observables, sampled)
+
+
+def publish_trajectory(path: Path, segment: Segment) -> None:
+    """Write a trajectory, read it back and check it; then give it its name.
+
+    Raises
+    ------
+    HopechoError
+        When the file does not hold what was written, or an atom jumps.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    write_segment(part, segment)
+    check_continuity([part])
+    written = read_segment(part)
+    whole = len(written.time_ps) == len(segment.time_ps)
+    if not whole or (written.velocities is None) != (segment.velocities is None):
+        raise HopechoError(f"{part} does not hold what was written: is the disk full?")
+    os.replace(part, path)
 
 
 def _check_frame(

@@ -127,10 +127,11 @@ def output(*, thermo_every: int) -> list[str]:
     ]
 
 
-def dump(name: str, *, every: int) -> list[str]:
-    """Unwrapped positions sorted by id."""
+def dump(name: str, *, every: int, velocities: bool = False) -> list[str]:
+    """Unwrapped positions sorted by id, with velocities if asked for."""
+    columns = "id type xu yu zu" + (" vx vy vz" if velocities else "")
     return [
-        f"dump frames all custom {every} {name} id type xu yu zu",
+        f"dump frames all custom {every} {name} {columns}",
         "dump_modify frames sort id format float %.6f",
     ]
 

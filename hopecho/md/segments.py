@@ -23,9 +23,9 @@ from typing import Any
 from ase import Atoms
 
 from hopecho.errors import HopechoError
-from hopecho.io.h5md import Segment, read_segment, write_segment
+from hopecho.io.h5md import Segment
 from hopecho.md.guards import GateLimits, segment_gates
-from hopecho.md.harvest import Chunk, check_continuity, harvest, join_logs
+from hopecho.md.harvest import Chunk, harvest, join_logs, publish_trajectory
 from hopecho.md.plan import SCRIPT, SegmentPlan, segment_script
 from hopecho.md.potentials import Species, lammps_frame
 from hopecho.md.run import LammpsError, Progress, run_lammps, scratch_lock
@@ -265,13 +265,7 @@ def _publish(
 ) -> None:
     for path in (outputs.trajectory, outputs.restart, outputs.summary):
         path.parent.mkdir(parents=True, exist_ok=True)
-    part = outputs.trajectory.with_name(outputs.trajectory.name + ".part")
-    write_segment(part, segment)
-    check_continuity([part])
-    written = read_segment(part)
-    if len(written.time_ps) != len(plan.steps):
-        raise HopechoError(f"{part} does not hold what was written: is the disk full?")
-    os.replace(part, outputs.trajectory)
+    publish_trajectory(outputs.trajectory, segment)
     end = outputs.restart.with_name(outputs.restart.name + ".part")
     shutil.copyfile(scratch / f"chunk{plan.n_chunks}.restart", end)
     os.replace(end, outputs.restart)

@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -36,6 +37,44 @@ def test_round_trip_to_single_precision(tmp_path):
     for name, values in original.observables.items():
         np.testing.assert_array_equal(back.observables[name], values)
     assert n_frames(tmp_path / "a.h5md") == 7
+
+
+def moving(n: int = 7) -> Segment:
+    return replace(segment(n), velocities=np.random.default_rng(9).normal(size=(n, 4, 3)))
+
+
+def test_velocities_go_round(tmp_path):
+    original = moving()
+    write_segment(tmp_path / "a.h5md", original)
+    back = read_segment(tmp_path / "a.h5md")
+    assert back.velocities.dtype == np.float32
+    np.testing.assert_array_equal(back.velocities, original.velocities.astype(np.float32))
+    part = read_segment(tmp_path / "a.h5md", start=2, stop=4)
+    np.testing.assert_array_equal(part.velocities, back.velocities[2:4])
+    with h5py.File(tmp_path / "a.h5md") as file:
+        group = file["particles/all"]
+        assert group["velocity/value"].attrs["unit"] == "A ps-1"
+        assert group["velocity/time"] == group["position/time"]
+    write_segment(tmp_path / "b.h5md", segment())
+    assert read_segment(tmp_path / "b.h5md").velocities is None
+
+
+def test_foreign_velocities_are_converted_or_refused(tmp_path):
+    path = tmp_path / "a.h5md"
+    write_segment(path, moving())
+    with h5py.File(path, "r+") as file:
+        file["particles/all/velocity/value"].attrs["unit"] = "nm ps-1"
+    expected = 10.0 * moving().velocities.astype(np.float32)
+    np.testing.assert_allclose(read_segment(path).velocities, expected, rtol=1e-6)
+    with h5py.File(path, "r+") as file:
+        file["particles/all/velocity/value"].attrs["unit"] = "bohr"
+    with pytest.raises(HopechoError, match=r"unknown unit\n?.*bohr"):
+        read_segment(path)
+    with h5py.File(path, "r+") as file:
+        del file["particles/all/velocity/value"]
+        file["particles/all/velocity/value"] = np.zeros((6, 4, 3))
+    with pytest.raises(HopechoError, match="do not fit its positions"):
+        read_segment(path)
 
 
 def test_float32_keeps_a_tenth_of_a_milliangstrom_below_1000_angstrom(tmp_path):
@@ -89,15 +128,17 @@ def test_mdanalysis_opens_it(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         mda = pytest.importorskip("MDAnalysis", reason="MDAnalysis is not installed")
-        original = segment()
+        original = moving()
         write_segment(tmp_path / "a.h5md", original)
         universe = mda.Universe.empty(4, trajectory=False)
         universe.load_new(str(tmp_path / "a.h5md"), format="H5MD")
         frames = [(ts.time, ts.positions.copy(), ts.dimensions) for ts in universe.trajectory]
+        velocities = [ts.velocities.copy() for ts in universe.trajectory]
         universe.trajectory.close()
     assert len(frames) == 7
     np.testing.assert_allclose([f[0] for f in frames], original.time_ps)
     np.testing.assert_allclose([f[1] for f in frames], original.positions, rtol=1e-6)
+    np.testing.assert_allclose(velocities, original.velocities, rtol=1e-6)
     lengths = np.linalg.norm(CELL, axis=1)
     np.testing.assert_allclose(frames[0][2][:3], lengths, rtol=1e-6)
 
@@ -127,6 +168,8 @@ def test_foreign_files_with_images_nanometres_and_fixed_interval(tmp_path):
     [
         ({"positions": np.full((7, 4, 3), np.nan)}, "not finite"),
         ({"positions": np.zeros((6, 4, 3))}, "do not fit"),
+        ({"velocities": np.zeros((7, 3, 3))}, "velocities for .* do not fit"),
+        ({"velocities": np.full((7, 4, 3), np.inf)}, "not finite"),
         ({"observables": {"temperature": np.zeros(3)}}, "one value a frame"),
         ({"time_ps": np.zeros(0), "positions": np.zeros((0, 4, 3))}, "no frame"),
     ],
