@@ -209,6 +209,25 @@ def field_angles(v: ArrayLike, b0: ArrayLike) -> tuple[Array, Array]:
     return np.arccos(np.clip(z, 0.0, 1.0)), np.arctan2(y, x)
 
 
+def principal_axis_angles(v: ArrayLike) -> tuple[Array, Array]:
+    """Return the polar angles of the V_zz axis in the laboratory frame, rad.
+
+    The axis has no sign: theta in [0, pi/2] and phi in [-pi, pi] are those of its end at z >= 0.
+
+    Parameters
+    ----------
+    v : array_like, (..., 3, 3)
+        EFG tensors.
+
+    Returns
+    -------
+    theta, phi : ndarray, (...)
+    """
+    axis = principal_axes(v)[1][..., :, 2]
+    x, y, z = np.moveaxis(np.where(axis[..., 2:] < 0, -axis, axis), -1, 0)
+    return np.arccos(np.clip(z, 0.0, 1.0)), np.arctan2(y, x)
+
+
 def quaternions(v: ArrayLike) -> Array:
     """Return unit quaternions (w, x, y, z) (..., 4), w >= 0, with V = R(q)^T diag(values) R(q).
 

@@ -2,11 +2,15 @@
 
 import numpy as np
 import pytest
+from ase import Atoms
+from ase.io import read as ase_read
 from scipy.spatial.transform import Rotation
 from soprano.nmr import ElectricFieldGradient
+from soprano.properties.nmr import EFGAsymmetry, EFGQuadrupolarConstant, EFGQuaternion
 
 from hopecho import tensors
 from hopecho.errors import HopechoError
+from hopecho.io.magres import write_magres
 from hopecho.units import cq_khz_per_au
 
 
@@ -45,6 +49,60 @@ def test_soprano_agrees_on_principal_values_eta_and_orientation(efg):
         assert tensors.eta(v) == pytest.approx(oracle.eta, abs=1e-12)
         assert tensors.cq(v) == pytest.approx(oracle.Cq / 1e3, rel=1e-4)
         assert tensors.quaternion_overlap(q, oracle.quaternion.q) == pytest.approx(1, abs=1e-12)
+
+
+def test_soprano_agrees_on_a_magres_file(tmp_path):
+    """Read, as any other program would, a file of general, axial (eta 0) and eta = 1 tensors."""
+    rng = np.random.default_rng(6)
+    turn = tensors.random_rotations(6, rng=rng)
+    yy = np.array([-0.8, 0.7, -0.5, -1.0, 0.9, 0.0])
+    zz = np.array([1.0, -1.0, 1.0, 1.0, -1.0, 0.0])
+    v = np.einsum("nij,nj,nkj->nik", turn, 0.05 * np.stack([-yy - zz, yy, zz], axis=1), turn)
+    atoms = Atoms("Li2NaOSAl", positions=rng.uniform(0, 6, (6, 3)), cell=np.eye(3) * 7, pbc=True)
+    write_magres(tmp_path / "a.magres", atoms, v, comment="test", version="1")
+    read = ase_read(tmp_path / "a.magres")
+    isotopes = {"Li": "7Li", "Na": "23Na", "O": "17O", "S": "33S", "Al": "27Al"}
+    ours = [float(tensors.cq(w, isotope=isotopes[a.symbol])) for w, a in zip(v, atoms, strict=True)]
+    masses = {symbol: int(name.removesuffix(symbol)) for symbol, name in isotopes.items()}
+    theirs = EFGQuadrupolarConstant(isotopes=masses).get(read) / 1e3
+    clear = [0, 1, 2, 4, 5]  # the sign of C_Q is arbitrary at eta = 1
+    np.testing.assert_allclose(np.array(ours)[clear], theirs[clear], rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(tensors.eta(v)[:5], EFGAsymmetry.get(read)[:5], atol=1e-9)
+    quaternions = np.array([q.q for q in EFGQuaternion.get(read)])
+    overlap = tensors.quaternion_overlap(tensors.quaternions(v), quaternions)
+    np.testing.assert_allclose(overlap[[0, 1, 4]], 1, atol=1e-12)
+
+
+def test_angles_of_the_principal_axis_are_sopranos_euler_angles(efg):
+    theta, phi = tensors.principal_axis_angles(efg[:50])
+    axis = np.stack([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)], -1)
+    for v, a, polar in zip(efg, axis, theta, strict=False):
+        alpha, beta, _ = ElectricFieldGradient(v, species="7Li").euler_angles()
+        theirs = [np.sin(beta) * np.cos(alpha), np.sin(beta) * np.sin(alpha), np.cos(beta)]
+        assert abs(a @ theirs) == pytest.approx(1, abs=1e-12)
+        assert 0 <= polar <= np.pi / 2
+    fields = tensors.omega_q(efg[:50], axis)
+    np.testing.assert_allclose(fields, tensors.cq(efg[:50]) / 2, atol=1e-10)
+
+
+def test_sopranos_published_nuclei_of_ethanol():
+    """17O and 2H of its test file ethanol_efg.dat: chi, eta, and Euler angles (zyz, active)."""
+    nuclei = [
+        ("17O", 11188393.116, 0.82329057, (146.57430779, 44.36396799, 94.77789967)),
+        ("2H", 296487.218, 0.13372200, (283.02612009, 54.60580544, 119.15653422)),
+    ]
+    for isotope, chi_hz, asymmetry, angles in nuclei:
+        vzz = chi_hz / 1e3 / cq_khz_per_au(isotope)
+        principal = vzz * np.array([-(1 - asymmetry) / 2, -(1 + asymmetry) / 2, 1])
+        axes = Rotation.from_euler("ZYZ", angles, degrees=True).as_matrix()
+        v = axes @ np.diag(principal) @ axes.T
+        assert tensors.cq(v, isotope=isotope) == pytest.approx(chi_hz / 1e3, rel=1e-9)
+        assert tensors.eta(v) == pytest.approx(asymmetry, abs=1e-9)
+        theta, phi = tensors.principal_axis_angles(v)
+        assert np.degrees(theta) == pytest.approx(angles[1], abs=1e-6)
+        assert np.degrees(phi) % 360 == pytest.approx(angles[0], abs=1e-6)
+        oracle = ElectricFieldGradient(v, species=isotope)
+        assert oracle.Cq == pytest.approx(chi_hz, rel=1e-6)
 
 
 def test_quaternion_rotates_into_the_principal_frame(efg):

@@ -22,7 +22,17 @@ def test_coupling_of_a_unit_gradient():
     """A barn and an atomic unit give 234.9647 MHz; 7Li has -40.1 mb."""
     assert cq_khz_per_au("7Li") == pytest.approx(234.9647e3 * -0.0401, rel=1e-5)
     with pytest.raises(KeyError):
-        cq_khz_per_au("6Li")
+        cq_khz_per_au("4He")
+
+
+def test_isotopes_are_those_of_sopranos_table():
+    from soprano.data.nmr import _get_nmr_data
+
+    table = _get_nmr_data()
+    for name, isotope in units.ISOTOPES.items():
+        theirs = table[isotope.symbol][str(isotope.mass_number)]
+        assert (isotope.spin, isotope.quadrupole_mb) == (theirs["I"], theirs["Q"]), name
+        assert isotope.mass_u == pytest.approx(isotope.mass_number, abs=0.1)
 
 
 def test_nernst_einstein_by_hand():
