@@ -1,8 +1,8 @@
 r"""Neighbour-density coefficients :math:`c_{alm n} = \sum_{j \in a} R_{nl}(r_j) Y_{lm}(\hat r_j)`.
 
-Any periodic cell, also with a cutoff longer than the cell: for each pair the lattice shifts that
-can come within the cutoff follow from the widths of the cell, so no image list is needed and
-positions may be unwrapped.
+Any periodic cell, smaller or larger than the cutoff: atoms are sorted into bins of about half the
+cutoff, and a bin beyond the cell is an image of one inside it, so that there is no image list, the
+work grows linearly with the number of atoms, and positions may be unwrapped.
 """
 
 from __future__ import annotations
@@ -155,13 +155,26 @@ def fill_density(
     """Add the coefficients of all centres to `out`; 0, or -(1 + centre) on overlap."""
     n_kinds, n_sh, n_radial = out.shape[1], out.shape[2], out.shape[3]
     l_max = int(np.sqrt(n_sh) + 0.5) - 1
+    bins, first, members = sort_into_bins(fractional, inverse, cutoff)
     found = np.empty((n_kinds, 4, buffer))
     counts = np.empty(n_kinds, np.int64)
     y = np.empty((n_sh, buffer))
     cos_sin = np.empty((2, buffer))
     radial = np.empty(((l_max + 1) * n_radial, buffer))
     for c in range(len(centres)):
-        if not find_neighbours(fractional, cell, inverse, kinds, centres[c], cutoff, found, counts):
+        if not find_neighbours(
+            fractional,
+            cell,
+            inverse,
+            kinds,
+            centres[c],
+            cutoff,
+            bins,
+            first,
+            members,
+            found,
+            counts,
+        ):
             return -(1 + c)
         for kind in range(n_kinds):
             count = counts[kind]
@@ -191,6 +204,41 @@ def fill_radial(r: Array, count: int, cutoff: float, table: Array, out: Array) -
             out[f, j] = value * x + table[cell, 0, f]
 
 
+@numba.njit(cache=True)
+def sort_into_bins(
+    fractional: Array, inverse: Array, cutoff: float
+) -> tuple[IntArray, IntArray, IntArray]:
+    """Sort atoms into bins that are at least half a cutoff wide.
+
+    Returns the number of bins along each axis (3,), the first place of each bin in `members`
+    (n_bins + 1,), and the atoms bin by bin, `members` (n_atoms,).
+    """
+    bins = np.empty(3, np.int64)
+    for a in range(3):
+        b = np.sqrt(inverse[0, a] ** 2 + inverse[1, a] ** 2 + inverse[2, a] ** 2)
+        bins[a] = max(1, int(2.0 / (cutoff * b)))
+    # More bins than some atoms are of no use, however large and empty a cell is.
+    while bins[0] * bins[1] * bins[2] > 8 * len(fractional):
+        bins[np.argmax(bins)] = (bins.max() + 1) // 2
+    own = np.empty(len(fractional), np.int64)
+    first = np.zeros(bins[0] * bins[1] * bins[2] + 1, np.int64)
+    for j in range(len(fractional)):
+        place = 0
+        for a in range(3):
+            # A coordinate of 1 - 1e-17 is stored as 1.
+            place = place * bins[a] + min(int(fractional[j, a] * bins[a]), bins[a] - 1)
+        own[j] = place
+        first[place + 1] += 1
+    for place in range(len(first) - 1):
+        first[place + 1] += first[place]
+    free = first[:-1].copy()
+    members = np.empty(len(fractional), np.int64)
+    for j in range(len(fractional)):
+        members[free[own[j]]] = j
+        free[own[j]] += 1
+    return bins, first, members
+
+
 @numba.njit(cache=True, fastmath=FASTMATH)
 def find_neighbours(
     fractional: Array,
@@ -199,28 +247,38 @@ def find_neighbours(
     kinds: IntArray,
     centre: int,
     cutoff: float,
+    bins: IntArray,
+    first: IntArray,
+    members: IntArray,
     found: Array,
     counts: IntArray,
 ) -> bool:
     """List unit vectors and distances (x, y, z, r) of the neighbours of one centre by kind.
 
-    |fractional difference + shift| along axis a is at most cutoff |b_a| for reciprocal vector b_a,
-    which bounds the shifts to try. False if an atom is closer than `CLOSEST_A`.
+    |fractional difference| along axis a is at most cutoff |b_a| for reciprocal vector b_a, which
+    bounds the bins to search. False if an atom is closer than `CLOSEST_A`.
     """
-    reach = np.empty(3)
+    low, high = np.empty(3, np.int64), np.empty(3, np.int64)
     for a in range(3):
-        b = inverse[0, a] ** 2 + inverse[1, a] ** 2 + inverse[2, a] ** 2
-        reach[a] = cutoff * np.sqrt(b)
+        b = np.sqrt(inverse[0, a] ** 2 + inverse[1, a] ** 2 + inverse[2, a] ** 2)
+        # A little more than the cutoff: rounding must not lose a bin.
+        reach = cutoff * b * (1 + 1e-12)
+        low[a] = int(np.floor((fractional[centre, a] - reach) * bins[a]))
+        high[a] = int(np.floor((fractional[centre, a] + reach) * bins[a]))
     counts[:] = 0
-    fx, fy, fz = fractional[centre, 0], fractional[centre, 1], fractional[centre, 2]
-    for j in range(len(fractional)):
-        dx = fractional[j, 0] - fx
-        dy = fractional[j, 1] - fy
-        dz = fractional[j, 2] - fz
-        for i0 in range(int(np.ceil(-reach[0] - dx)), int(np.floor(reach[0] - dx)) + 1):
-            for i1 in range(int(np.ceil(-reach[1] - dy)), int(np.floor(reach[1] - dy)) + 1):
-                for i2 in range(int(np.ceil(-reach[2] - dz)), int(np.floor(reach[2] - dz)) + 1):
-                    sx, sy, sz = dx + i0, dy + i1, dz + i2
+    for p0 in range(low[0], high[0] + 1):
+        i0 = p0 // bins[0]
+        for p1 in range(low[1], high[1] + 1):
+            i1 = p1 // bins[1]
+            row = ((p0 - i0 * bins[0]) * bins[1] + p1 - i1 * bins[1]) * bins[2]
+            for p2 in range(low[2], high[2] + 1):
+                i2 = p2 // bins[2]
+                place = row + p2 - i2 * bins[2]
+                for k in range(first[place], first[place + 1]):
+                    j = members[k]
+                    sx = fractional[j, 0] - fractional[centre, 0] + i0
+                    sy = fractional[j, 1] - fractional[centre, 1] + i1
+                    sz = fractional[j, 2] - fractional[centre, 2] + i2
                     x = sx * cell[0, 0] + sy * cell[1, 0] + sz * cell[2, 0]
                     y = sx * cell[0, 1] + sy * cell[1, 1] + sz * cell[2, 1]
                     z = sx * cell[0, 2] + sy * cell[1, 2] + sz * cell[2, 2]
@@ -232,10 +290,10 @@ def find_neighbours(
                             continue
                         return False
                     kind, r = kinds[j], np.sqrt(r2)
-                    k = counts[kind]
-                    found[kind, 0, k] = x / r
-                    found[kind, 1, k] = y / r
-                    found[kind, 2, k] = z / r
-                    found[kind, 3, k] = r
-                    counts[kind] = k + 1
+                    n = counts[kind]
+                    found[kind, 0, n] = x / r
+                    found[kind, 1, n] = y / r
+                    found[kind, 2, n] = z / r
+                    found[kind, 3, n] = r
+                    counts[kind] = n + 1
     return True
