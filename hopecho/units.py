@@ -32,6 +32,12 @@ BARN_M2 = 1e-28
 A2_PS_TO_M2_S = ANGSTROM_M**2 / PS_S
 """Diffusion coefficient: A^2/ps -> m^2/s (1e-8)."""
 
+THZ_TO_CM1 = constants.tera / (constants.speed_of_light * constants.hecto)
+"""Ordinary frequency in THz (1/ps) -> wavenumber in cm-1 (33.356)."""
+
+AMU_A2_PS2_TO_EV = constants.atomic_mass / constants.electron_volt * (ANGSTROM_M / PS_S) ** 2
+"""Mass times velocity squared: u (A/ps)^2 -> eV (1.0364e-4)."""
+
 EV_A3_TO_GPA = constants.electron_volt / ANGSTROM_M**3 / constants.giga
 """Stress: eV/A^3 -> GPa (160.2177)."""
 

@@ -59,8 +59,10 @@ class Transport:
         }
 
     def rdf_columns(self) -> dict[str, Array]:
-        """Columns of rdf.csv: r_angstrom and g of each pair."""
-        return {"r_angstrom": self.rdf.r} | {f"g_{pair}": g for pair, g in self.rdf.g.items()}
+        """Columns of rdf.csv: r_angstrom (middle of the bin), g and coordination n of each pair."""
+        g = {f"g_{pair}": values for pair, values in self.rdf.g.items()}
+        n = {f"n_{pair}": values for pair, values in self.rdf.coordination.items()}
+        return {"r_angstrom": self.rdf.r} | g | n
 
     def conductivity_record(self) -> dict[str, Any]:
         """JSON of the conductivity: every quantity with its error bar and verdict."""

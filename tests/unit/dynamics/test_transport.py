@@ -89,6 +89,9 @@ def test_tables_are_long_form_with_units(result):
     rdf = pd.DataFrame(result.rdf_columns())
     assert rdf.columns[0] == "r_angstrom"
     assert {"g_Li-S", "g_P-S"} <= set(rdf.columns)
+    assert rdf["n_P-S"].is_monotonic_increasing
+    # Both count the same pairs: 8 P and 32 S.
+    np.testing.assert_allclose(8 * rdf["n_P-S"], 32 * rdf["n_S-P"])
     # The walkers fill the cell evenly about every S.
     far = rdf[rdf["r_angstrom"] > 5]
     assert far["g_Li-S"].mean() == pytest.approx(1.0, abs=0.1)
