@@ -121,6 +121,10 @@ def sigma_s_per_m(
     return number_density_m3 * charge_c**2 * diffusion_m2_s / (constants.Boltzmann * temperature_k)
 
 
+SIGMA_UNITS: Mapping[str, float] = MappingProxyType({"S/m": 1.0, "S/cm": 1e-2, "mS/cm": 1e1})
+"""Conductivity: factor from S/m to each unit."""
+
+
 class QuantityInfo(NamedTuple):
     """How a quantity is written on an axis, in a CSV header and in the report."""
 
@@ -139,6 +143,11 @@ QUANTITIES: Mapping[str, QuantityInfo] = MappingProxyType(
         "haven_ratio": QuantityInfo("Haven ratio", "1"),
         "sigma_ne": QuantityInfo("Nernst-Einstein conductivity", "S/m"),
         "sigma_einstein": QuantityInfo("collective conductivity", "S/m"),
+        "sigma_gk": QuantityInfo("Green-Kubo conductivity", "S/m"),
+        "sigma_self": QuantityInfo("self part of the collective conductivity", "S/m"),
+        "sigma_distinct": QuantityInfo("distinct part of the collective conductivity", "S/m"),
+        "activation_energy": QuantityInfo("activation energy", "eV"),
+        "vdos": QuantityInfo("vibrational density of states", "1/cm-1"),
         "hop_rate": QuantityInfo("hop rate per ion", "1/s"),
         "tau_sae": QuantityInfo("decay time of the echo", "ns"),
         "plateau_b2": QuantityInfo("plateau b^2", "1"),

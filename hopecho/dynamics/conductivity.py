@@ -20,7 +20,7 @@ from hopecho.dynamics.estimate import (
 )
 from hopecho.dynamics.msd import N_SEGMENTS, MsdCurves, msd_curves
 from hopecho.errors import HopechoError
-from hopecho.units import A2_PS_TO_M2_S, ANGSTROM_M, Quantity, sigma_s_per_m
+from hopecho.units import A2_PS_TO_M2_S, ANGSTROM_M, SIGMA_UNITS, Quantity, sigma_s_per_m
 
 COLLECTIVE_SPAN = 5
 """End over start of the collective lag window; fixed, so that the error falls with run length."""
@@ -39,6 +39,11 @@ class Conductivity:
     """Nernst-Einstein, S/m."""
     sigma_einstein: Quantity
     """Collective, S/m."""
+    sigma_self: Quantity
+    """Part of sigma_einstein from each ion with itself, S/m: tracer slope in its lag window."""
+    sigma_distinct: Quantity
+    """The rest, from pairs of ions, S/m; positive where they go along, negative where they
+    exchange."""
     lag_window_ps: tuple[float, float]
     """Lags of the collective fit, ps."""
     tracer_curves: MsdCurves
@@ -129,12 +134,15 @@ def conductivity(
         charge_e=charge_e,
         temperature_k=temperature_k,
     )
+    own, distinct = _onsager_split(tracer_curves, together, window, d_sigma)
     return Conductivity(
         tracer=tracer,
         d_sigma=d_sigma,
         haven_ratio=_haven_ratio(tracer_curves, tracer, d_sigma, value, blocks),
         sigma_ne=scaled(tracer.d_tracer, to_sigma, unit="S/m"),
         sigma_einstein=scaled(d_sigma, to_sigma, unit="S/m"),
+        sigma_self=scaled(own, to_sigma, unit="S/m"),
+        sigma_distinct=scaled(distinct, to_sigma, unit="S/m"),
         lag_window_ps=(
             float(together.lag_ps[window.start]),
             float(together.lag_ps[window.stop - 1]),
@@ -144,11 +152,15 @@ def conductivity(
     )
 
 
-def in_s_per_cm(sigma: Quantity) -> Quantity:
-    """A conductivity in S/m, in S/cm."""
-    if sigma.unit != "S/m":
-        raise HopechoError("Only S/m can be turned into S/cm.", got=sigma.unit)
-    return scaled(sigma, 0.01, unit="S/cm")
+def sigma_in(sigma: Quantity, unit: str) -> Quantity:
+    """A conductivity in another unit of `hopecho.units.SIGMA_UNITS`."""
+    if sigma.unit not in SIGMA_UNITS or unit not in SIGMA_UNITS:
+        raise HopechoError(
+            "No such unit of conductivity.",
+            got=f"{sigma.unit} to {unit}",
+            fix="use one of " + ", ".join(SIGMA_UNITS),
+        )
+    return scaled(sigma, SIGMA_UNITS[unit] / SIGMA_UNITS[sigma.unit], unit=unit)
 
 
 def _check_conditions(volume_a3: float, temperature_k: float, charge_e: float) -> None:
@@ -207,6 +219,26 @@ def _d_sigma(
         n_independent=apparent.n_units,
         seen=grows or tracer.d_tracer.verdict == "resolved",
     )
+
+
+def _onsager_split(
+    tracer_curves: MsdCurves, curves: MsdCurves, window: slice, d_sigma: Quantity
+) -> tuple[Quantity, Quantity]:
+    """Self and distinct part of D_sigma, which add up to it, m2/s; paired blocks."""
+    if d_sigma.value is None:
+        nothing = Quantity(
+            None, None, (None, None), "m2/s", d_sigma.n_independent, BOUND_LEVEL, "not_seen"
+        )
+        return nothing, nothing
+    own, own_blocks = _collective_slope(tracer_curves, window)
+    _, all_blocks = _collective_slope(curves, window)
+    parts = []
+    for value, blocks in ((own, own_blocks), (d_sigma.value - own, all_blocks - own_blocks)):
+        error = curves.error(blocks)
+        half = error.t() * error.stderr
+        interval = (value - half, value + half)
+        parts.append(Quantity(value, error.stderr, interval, "m2/s", error.n_units))
+    return parts[0], parts[1]
 
 
 def _haven_ratio(

@@ -10,7 +10,7 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from hopecho.dynamics.conductivity import Conductivity, conductivity, in_s_per_cm
+from hopecho.dynamics.conductivity import Conductivity, conductivity, sigma_in
 from hopecho.dynamics.hops import HopLog, cage_hops
 from hopecho.dynamics.msd import MsdCurves, msd_by_element, segments_for
 from hopecho.dynamics.rates import dispersion, hop_rate
@@ -73,7 +73,9 @@ class Transport:
             "haven_ratio": c.haven_ratio,
             "sigma_ne": c.sigma_ne,
             "sigma_einstein": c.sigma_einstein,
-            "sigma_einstein_s_cm": in_s_per_cm(c.sigma_einstein),
+            "sigma_self": c.sigma_self,
+            "sigma_distinct": c.sigma_distinct,
+            "sigma_einstein_s_cm": sigma_in(c.sigma_einstein, "S/cm"),
             "lag_window_ps": list(c.lag_window_ps),
             "largest_drift_angstrom": self.largest_drift_angstrom,
         }

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hopecho.dynamics.conductivity import conductivity, in_s_per_cm
+from hopecho.dynamics.conductivity import conductivity, sigma_in
 from hopecho.errors import HopechoError
 from hopecho.trajectory import framework_frame
 from hopecho.units import sigma_s_per_m
@@ -56,10 +56,31 @@ def test_sigma_is_nernst_einstein_and_their_ratio_is_the_haven_ratio():
     assert r.sigma_ne.value == pytest.approx(expected)
     assert r.sigma_ne.value / r.sigma_einstein.value == pytest.approx(r.haven_ratio.value)
     assert r.sigma_einstein.unit == "S/m"
-    cm = in_s_per_cm(r.sigma_einstein)
+    cm = sigma_in(r.sigma_einstein, "S/cm")
     assert (cm.unit, cm.value) == ("S/cm", pytest.approx(r.sigma_einstein.value / 100))
-    with pytest.raises(HopechoError, match="S/m"):
-        in_s_per_cm(cm)
+    milli = sigma_in(cm, "mS/cm")
+    assert (milli.unit, milli.value) == ("mS/cm", pytest.approx(r.sigma_einstein.value * 10))
+    assert sigma_in(milli, "S/m").interval == pytest.approx(r.sigma_einstein.interval)
+    with pytest.raises(HopechoError, match="unit of conductivity"):
+        sigma_in(r.d_sigma, "S/cm")
+
+
+@pytest.mark.parametrize("shared", [0.0, 0.5])
+def test_self_and_distinct_part_add_up_and_are_those_of_shared_noise(shared):
+    r = conductivity(walks(shared), stride_ps=1.0, **CONDITIONS)
+    own, distinct = r.sigma_self, r.sigma_distinct
+    assert own.value + distinct.value == pytest.approx(r.sigma_einstein.value)
+    free = sigma_s_per_m(0.5e-8, number_density_m3=N / 5000e-30, charge_e=1.0, temperature_k=500.0)
+    assert abs(own.value - free) < 4 * own.stderr
+    assert abs(distinct.value - shared * (N - 1) * free) < 4 * distinct.stderr
+    assert distinct.interval[0] < distinct.value < distinct.interval[1]
+
+
+def test_ions_that_exchange_have_a_negative_distinct_part():
+    """Every step of an ion is half undone by the others: the sum hardly moves."""
+    replicas = [x - 0.9 * x.mean(1, keepdims=True) for x in walks(0.0)]
+    r = conductivity(replicas, stride_ps=1.0, **CONDITIONS)
+    assert r.sigma_distinct.value < -5 * r.sigma_distinct.stderr
 
 
 def test_sigma_scales_with_the_square_of_the_charge():
@@ -96,6 +117,7 @@ def test_traps_give_bounds_and_no_haven_ratio():
     r = conductivity(
         [0.3 * rng.normal(size=(800, N, 3)) for _ in range(3)], stride_ps=1.0, **CONDITIONS
     )
+    assert (r.sigma_distinct.verdict, r.sigma_distinct.interval) == ("not_seen", (None, None))
     for quantity in (r.d_sigma, r.sigma_ne, r.sigma_einstein):
         assert quantity.value is None
         assert quantity.interval[1] > 0
