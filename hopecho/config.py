@@ -247,6 +247,10 @@ def _check_meaning(config: dict[str, Any], files: Sequence[Path]) -> None:
         _check_material(config["materials"][name], files, ("materials", name))
     _check_lengths(config, files)
     _check_honesty(config, files)
+    first, last = config["correlation"]["echo_tm_us"]
+    if first >= last:
+        fix = "give the shortest time first"
+        _fail(files, ("correlation", "echo_tm_us"), "is no range of times", [first, last], fix)
     if not any(config["correlation"]["b0"]):
         _fail(files, ("correlation", "b0"), "has no direction", [0, 0, 0], "give a non-zero vector")
 

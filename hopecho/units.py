@@ -52,6 +52,8 @@ class Isotope(NamedTuple):
     """Nuclear electric quadrupole moment, millibarn."""
     mass_u: float
     """Mass, unified atomic mass units."""
+    larmor_mhz_t: float
+    """Magnetogyric ratio over 2 pi, MHz/T; its magnitude is the Larmor frequency in 1 T."""
 
 
 ISOTOPES: Mapping[str, Isotope] = MappingProxyType(
@@ -59,25 +61,26 @@ ISOTOPES: Mapping[str, Isotope] = MappingProxyType(
         # Spin and quadrupole moment: soprano's table of nuclei, which follows Pyykko, Mol. Phys.
         # 116, 1328 (2018), doi 10.1080/00268976.2018.1426131.
         # Mass: AME2020, Wang et al., Chin. Phys. C 45, 030003 (2021).
+        # Larmor frequency: Harris et al., Pure Appl. Chem. 73, 1795 (2001).
         f"{entry.mass_number}{entry.symbol}": entry
         for entry in (
-            Isotope("H", 2, 1.0, 2.86, 2.014101778),
-            Isotope("Li", 6, 1.0, -0.808, 6.015122887),
-            Isotope("Li", 7, 1.5, -40.1, 7.016003437),
-            Isotope("O", 17, 2.5, -25.58, 16.999131757),
-            Isotope("Na", 23, 1.5, 104.0, 22.989769282),
-            Isotope("Mg", 25, 2.5, 199.4, 24.985836966),
-            Isotope("Al", 27, 2.5, 146.6, 26.981538408),
-            Isotope("S", 33, 1.5, -67.8, 32.971458910),
-            Isotope("Cl", 35, 1.5, -81.65, 34.968852694),
-            Isotope("K", 39, 1.5, 58.5, 38.963706485),
-            Isotope("K", 41, 1.5, 71.1, 40.961825257),
-            Isotope("Cu", 63, 1.5, -220.0, 62.929597119),
-            Isotope("Cu", 65, 1.5, -204.0, 64.927789476),
-            Isotope("Br", 79, 1.5, 313.0, 78.918337574),
-            Isotope("Rb", 87, 1.5, 133.5, 86.909180529),
-            Isotope("I", 127, 2.5, -696.0, 126.904472592),
-            Isotope("Cs", 133, 3.5, -3.43, 132.905451958),
+            Isotope("H", 2, 1.0, 2.86, 2.014101778, 6.5359013),
+            Isotope("Li", 6, 1.0, -0.808, 6.015122887, 6.2662021),
+            Isotope("Li", 7, 1.5, -40.1, 7.016003437, 16.5484556),
+            Isotope("O", 17, 2.5, -25.58, 16.999131757, -5.7742687),
+            Isotope("Na", 23, 1.5, 104.0, 22.989769282, 11.2695217),
+            Isotope("Mg", 25, 2.5, 199.4, 24.985836966, -2.6083426),
+            Isotope("Al", 27, 2.5, 146.6, 26.981538408, 11.1030809),
+            Isotope("S", 33, 1.5, -67.8, 32.971458910, 3.2717243),
+            Isotope("Cl", 35, 1.5, -81.65, 34.968852694, 4.1765408),
+            Isotope("K", 39, 1.5, 58.5, 38.963706485, 1.9895336),
+            Isotope("K", 41, 1.5, 71.1, 40.961825257, 1.0919113),
+            Isotope("Cu", 63, 1.5, -220.0, 62.929597119, 11.3187637),
+            Isotope("Cu", 65, 1.5, -204.0, 64.927789476, 12.1026989),
+            Isotope("Br", 79, 1.5, 313.0, 78.918337574, 10.7041503),
+            Isotope("Rb", 87, 1.5, 133.5, 86.909180529, 13.9839899),
+            Isotope("I", 127, 2.5, -696.0, 126.904472592, 8.5777718),
+            Isotope("Cs", 133, 3.5, -3.43, 132.905451958, 5.6233482),
         )
     }
 )

@@ -8,6 +8,10 @@ rule correlation:
     output:
         csv=[phase_file(f"{{temperature}}K/{curve}.csv") for curve in CURVES],
         json=[phase_file(f"{{temperature}}K/{curve}.json") for curve in CURVES],
+        sae=phase_file("{temperature}K/sae.csv"),
+        sae_json=phase_file("{temperature}K/sae.json"),
+        spectrum=phase_file("{temperature}K/spectral_density.csv"),
+        relaxation=phase_file("{temperature}K/relaxation.json"),
     log:
         log_file("correlation/{material}-{phase}-{temperature}K.log"),
     benchmark:
@@ -22,10 +26,16 @@ rule correlation:
             "correlation.max_lag_fraction",
             "correlation.stretch",
             "correlation.bootstrap",
+            "correlation.echo_tp_us",
+            "correlation.echo_tm_us",
+            "correlation.echo_dead_time_us",
+            "correlation.fields_t",
             "materials.{material}.isotope",
             "labels.source",
             seed=seed("correlation", "material", "phase", "temperature"),
         ),
     shell:
         python("correlation") + " --efg {input.efg:q} --settings {params.settings:q}"
-        " --csv {output.csv:q} --json {output.json:q} --log {log:q}"
+        " --csv {output.csv:q} --json {output.json:q}"
+        " --sae {output.sae:q} --sae-json {output.sae_json:q} --spectrum {output.spectrum:q}"
+        " --relaxation {output.relaxation:q} --log {log:q}"

@@ -60,6 +60,12 @@ rule report_page:
             for suffix in ("csv", "json")
             for path in every_phase(f"{c}.{suffix}")
         ],
+        echo=[
+            path
+            for name in ("sae.json", "relaxation.json")
+            if EFG
+            for path in every_phase(name)
+        ],
         transport=[
             path
             for name in ("msd.csv", "conductivity.csv", "conductivity.json", "rdf.csv")

@@ -8,9 +8,10 @@ from hopecho.io.results import read_csv, read_json
 from hopecho.report.campaign import CampaignView
 from hopecho.report.claims import banner, claim_tables, headlines, regimes
 from hopecho.report.drawings import drawings
+from hopecho.report.echo_tables import echo_tables
 from hopecho.report.gates import gates
 from hopecho.report.making import cost, made
-from hopecho.report.markup import tag
+from hopecho.report.markup import Html, join, tag
 from hopecho.report.template import page
 
 
@@ -38,7 +39,7 @@ def build_page(results: Path, summary_path: Path) -> str:
     sections = [
         ("headlines", "In words", headlines(view)),
         ("claims", "Claims", claim_tables(view)),
-        *([("regimes", "What an echo would see", regimes(view))] if view.tensors else []),
+        *([_echo(view)] if view.tensors else []),
         ("figures", "Figures", tag("div", *(f.markup() for f in figures), css="figures")),
         ("gates", "Gates", gates(view)),
         ("cost", "Cost", cost(ledger)),
@@ -47,3 +48,7 @@ def build_page(results: Path, summary_path: Path) -> str:
     names = ", ".join(view.materials)
     subject = "Spin-alignment echo and ion transport" if view.tensors else "Ion transport"
     return page(f"{subject}: {names}", banner(view), sections)
+
+
+def _echo(view: CampaignView) -> tuple[str, str, Html]:
+    return "regimes", "What an echo would see", join((regimes(view), echo_tables(view)))

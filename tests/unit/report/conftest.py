@@ -94,6 +94,24 @@ def write_decays(folder, phase, temperature, rng):
         write_json(folder / f"{name}.json", record, provenance=settings)
 
 
+def write_echo(folder, phase, temperature):
+    seen = TAU_PS.get((phase, temperature))
+    echo = {"tp_us": 10.0, "td_us": 10.0, "s2_first": 0.123, "s2_last": 0.123, "tau_us": None}
+    jumping = echo | {"s2_last": 0.045, "tau_us": 3200.0}
+    routes = {"frozen": {"basis": "every ion keeps its tensor", "echoes": [echo]}}
+    if seen:
+        routes["exchange"] = {"basis": "ions jump", "echoes": [jumping]}
+    sae = {"statement": "the longest run is 200 ps", "routes": routes}
+    write_json(folder / "sae.json", sae, provenance=origin())
+    t1 = resolved(6.35, 0.73, "s") if seen else limit("s")
+    if (phase, temperature) == ("beta", 500):
+        t1 = limit("s", high=4.567)
+    field = {"field_t": 7.05, "t1": t1, "t1_stretched_s": 5.5 if seen else None,
+             "t1_numeric_s": {"hann": 6.1 if seen else None}}  # fmt: skip
+    record = {"fields": [field], "validity": "one exponential assumed"}
+    write_json(folder / "relaxation.json", record, provenance=origin())
+
+
 def write_transport(folder, phase, temperature, rng):
     lag = np.round(np.arange(0.0, 40.0, 0.5), 3)
     d_a2_ps = {("beta", 300): 0.0, ("amorphous", 300): 3e-3}.get((phase, temperature), 0.03)
@@ -274,6 +292,7 @@ def write_phase(folder, phase, rng):
         write_decays(own, phase, temperature, rng)
         write_transport(own, phase, temperature, rng)
         write_json(own / "extrapolation.json", EXTRAPOLATION, provenance=origin())
+        write_echo(own, phase, temperature)
         for q in range(n_quenches):
             for r in range(n_replicas):
                 for s in range(2):

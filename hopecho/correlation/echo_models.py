@@ -1,0 +1,186 @@
+"""What an echo with real pulses would show, from runs that are far shorter than the pulses.
+
+A run of picoseconds to nanoseconds does not contain tp = 10 us. Each *route* to S2 is named with
+what it assumes, and none is a prediction beyond that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hopecho.correlation.regime import sae_regime
+from hopecho.correlation.sae import (
+    PREFACTOR,
+    EchoSignal,
+    detection_us,
+    echo_decay_us,
+    gaussian_echo,
+    static_echo,
+    trajectory_echo,
+)
+from hopecho.correlation.verdict import AcfResult
+from hopecho.units import cq_khz_per_au
+
+Array = NDArray[np.float64]
+
+BASES: Mapping[str, str] = {
+    "frozen": "every ion keeps the tensor that it had on average over the run: motion slower than "
+    "the run is left out, so that S2 is an upper limit of the echo at long mixing times",
+    "gaussian_exponential": "the fit with gamma = 1 holds at all times and many independent "
+    "changes add up during tp (Gaussian process): its plateau is taken for the residual coupling",
+    "gaussian_stretched": "the same with the fit whose gamma is free: where the two differ, the "
+    "plateau is not known",
+    "trajectory": "no model: phases are integrals over the run itself",
+    "exchange": "ions jump between the sites at the rates counted in the run, without memory",
+}
+"""What each route assumes."""
+
+
+@dataclass(frozen=True)
+class EchoPlan:
+    """Times of the experiment, microseconds."""
+
+    tp_us: tuple[float, ...]
+    """Evolution times."""
+    tm_us: tuple[float, float]
+    """First and last mixing time."""
+    dead_time_us: float
+    """After the last pulse; nothing is detected before its end."""
+
+    def mixing_times(self) -> Array:
+        """Ten mixing times a decade, us."""
+        first, last = self.tm_us
+        return np.geomspace(first, last, int(np.ceil(10 * np.log10(last / first))) + 1)
+
+
+def frequency_tensors(efg: NDArray[np.floating], isotope: str) -> Array:
+    """Isometric components times eQ/2h, kHz: their product with those of b b is a frequency."""
+    return np.asarray(efg, dtype=np.float64) * (0.5 * cq_khz_per_au(isotope))
+
+
+def model_echoes(
+    replicas: Sequence[NDArray[np.floating]],
+    *,
+    stride_ps: float,
+    isotope: str,
+    powder: AcfResult,
+    plan: EchoPlan,
+) -> dict[str, list[EchoSignal]]:
+    """S2 by every route that the runs allow, one signal for each tp.
+
+    Parameters
+    ----------
+    replicas : sequence of ndarray (n_frames, n_ions, 5)
+        Isometric components, a.u.
+    stride_ps : float
+        Time between frames, ps.
+    isotope : str
+        Probe nucleus.
+    powder : AcfResult
+        Analysis of the raw powder curve, kHz^2.
+    plan : EchoPlan
+        Times of the experiment.
+
+    Returns
+    -------
+    dict
+        ``frozen`` always; ``gaussian_exponential`` and ``gaussian_stretched`` where the decay is
+        resolved; ``trajectory`` for the tp that fit into the runs.
+    """
+    tm = plan.mixing_times()
+    mean = np.concatenate(
+        [frequency_tensors(np.mean(r, axis=0, dtype=float), isotope) for r in replicas]
+    )
+    routes: dict[str, list[EchoSignal]] = {"frozen": []}
+    run_us = min(len(r) for r in replicas) * stride_ps * 1e-6
+    fits = {"exponential": powder.exponential.fit, "stretched": powder.stretched.fit}
+    known = fits if powder.verdict == "resolved" else {}
+    for tp in plan.tp_us:
+        td = detection_us(tp, plan.dead_time_us)
+        value, order = static_echo(mean, tp_us=tp, td_us=td)
+        routes["frozen"].append(EchoSignal(tp, td, tm, np.full(tm.size, value), order))
+        for name, fit in known.items():
+            signal = gaussian_echo(powder.zero_lag, fit, tp_us=tp, td_us=td, tm_us=tm)
+            routes.setdefault(f"gaussian_{name}", []).append(signal)
+        # Half a run of time origins at least, else the average is of a single event.
+        inside = tm[tp + tm + td < 0.5 * run_us]
+        if inside.size and tp > 2e-6 * stride_ps:
+            series = [frequency_tensors(r, isotope) for r in replicas]
+            signal = trajectory_echo(
+                series, stride_us=stride_ps * 1e-6, tp_us=tp, td_us=td, tm_us=inside, tolerance=1e-3
+            )
+            routes.setdefault("trajectory", []).append(signal)
+    return routes
+
+
+def echo_columns(routes: Mapping[str, Sequence[EchoSignal]]) -> dict[str, Any]:
+    """Columns of a CSV in long form: route, tp, td, tm (us), and the absolute S2."""
+    parts = [(name, s) for name, signals in routes.items() for s in signals]
+    return {
+        "route": np.concatenate([[name] * s.tm_us.size for name, s in parts]),
+        "tp_us": np.concatenate([np.full(s.tm_us.size, s.tp_us) for _, s in parts]),
+        "td_us": np.concatenate([np.full(s.tm_us.size, s.td_us) for _, s in parts]),
+        "tm_us": np.concatenate([s.tm_us for _, s in parts]),
+        "s2": np.concatenate([s.s2 for _, s in parts]),
+    }
+
+
+def echo_record(
+    routes: Mapping[str, Sequence[EchoSignal]],
+    *,
+    plan: EchoPlan,
+    run_ps: float,
+    rms_omega_q_khz: float,
+) -> dict[str, Any]:
+    """JSON of the echo: every route with what it assumes, and its numbers for each tp.
+
+    Parameters
+    ----------
+    routes : mapping
+        From `model_echoes`.
+    plan : EchoPlan
+        Times of the experiment.
+    run_ps : float
+        Longest single run, ps.
+    rms_omega_q_khz : float
+        Typical frequency, for the regime of each decay time, kHz.
+    """
+    short = min(plan.tp_us) * 1e6 / run_ps
+    direct = "trajectory" in routes
+    return {
+        "statement": (
+            "runs are longer than the pulses: the route `trajectory` assumes nothing"
+            if direct
+            else f"the longest run is {run_ps:.4g} ps and the shortest tp is {short:.2g} times "
+            "that: every S2 here rests on the assumption that is named with it"
+        ),
+        "largest_possible_s2": PREFACTOR,
+        "dead_time_us": plan.dead_time_us,
+        "longest_run_ps": run_ps,
+        "routes": {
+            name: {"basis": BASES[name], "echoes": [_numbers(s, rms_omega_q_khz) for s in signals]}
+            for name, signals in routes.items()
+        },
+        "not_simulated": "7Li-7Li and 7Li-31P dipolar couplings (they limit tp to about 100 us), "
+        "spin diffusion at long mixing times, relaxation (T1, T1Q)",
+    }
+
+
+def _numbers(signal: EchoSignal, nu_khz: float) -> dict[str, Any]:
+    tau = echo_decay_us(signal)
+    normalised = signal.normalised
+    return {
+        "tp_us": signal.tp_us,
+        "td_us": signal.td_us,
+        "s2_first": float(signal.s2[0]),
+        "s2_last": float(signal.s2[-1]),
+        "plateau_normalised": None if normalised is None else float(normalised[-1]),
+        "tau_us": tau,
+        "regime": "flat over these mixing times" if tau is None else sae_regime(tau * 1e3, nu_khz),
+        "quadrature_order": signal.order,
+    }
