@@ -23,6 +23,7 @@ from hopecho.efg.longrange import smooth_gradient
 from hopecho.efg.radial import RadialBasis, RadialTable
 
 Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,11 @@ class FeatureSpec:
         return {"pair": q, "long_range": self.n_long_range, "triplet": triplets}
 
     @property
+    def n_invariants(self) -> int:
+        """Number of scalar (lambda = 0) features."""
+        return (self.basis.l_max + 1) * (self.n_channels * (self.n_channels + 1) // 2)
+
+    @property
     def n_features(self) -> int:
         """Total number of features."""
         return sum(self.block_sizes().values())
@@ -72,31 +78,69 @@ def channels(frame: Frame, spec: FeatureSpec) -> Array:
     return np.moveaxis(c, 1, 2).reshape(len(c), c.shape[2], spec.n_channels)
 
 
+def long_range(frame: Frame, spec: FeatureSpec) -> Array:
+    """Return the lattice sums of every centre, (n_centres, 5, n_long_range), 1/A^3."""
+    if not spec.n_long_range:
+        return np.zeros((len(frame.centres), 5, 0))
+    sums = smooth_gradient(frame, width=spec.long_range_width, n_kinds=len(spec.elements))
+    return np.swapaxes(sums, 1, 2)
+
+
 def features(frame: Frame, spec: FeatureSpec) -> Array:
     """Return all features of every centre, (n_centres, 5, n_features); columns as `block_sizes`."""
-    c = channels(frame, spec)
-    blocks = [c[:, 4:9, :]]
-    if spec.n_long_range:
-        sums = smooth_gradient(frame, width=spec.long_range_width, n_kinds=len(spec.elements))
-        blocks.append(np.swapaxes(sums, 1, 2))
+    return features_of(channels(frame, spec), long_range(frame, spec), spec)
+
+
+def features_of(c: Array, sums: Array, spec: FeatureSpec) -> Array:
+    """Return the features (n_centres, 5, n_features) of densities and lattice sums.
+
+    Parameters
+    ----------
+    c : ndarray, (n_centres, (l_max + 1)^2, n_channels)
+        From `channels`.
+    sums : ndarray, (n_centres, 5, n_long_range), 1/A^3
+        From `long_range`.
+    """
+    blocks = [c[:, 4:9, :], sums]
     blocks += [_triplets(c, l1, l2) for l1, l2 in coupled_pairs(spec.basis.l_max)]
     return np.concatenate(blocks, axis=2)
 
 
-def unpack_triplets(weights: Array, spec: FeatureSpec) -> list[Array]:
-    """Return the matrix W (n_channels, n_channels) of each coupled pair from packed weights.
+def invariants(c: Array) -> Array:
+    r"""Return the scalar (lambda = 0) power spectrum of every centre, (n_centres, n_invariants).
 
-    The contribution to the tensor is sum_q1q2 W_q1q2 (c_q1 coupled with c_q2), upper triangle only
-    where l1 = l2.
+    :math:`p_{l q_1 q_2} = \sum_m c_{q_1 l m} c_{q_2 l m}`, each unordered pair of channels once and
+    times sqrt 2 if they differ, so that scalar products are those of the whole spectrum.
+
+    Parameters
+    ----------
+    c : ndarray, (n_centres, (l_max + 1)^2, n_channels)
+        From `channels`.
+    """
+    i, j = np.triu_indices(c.shape[2])
+    factor = np.where(i == j, 1.0, np.sqrt(2.0))
+    blocks = []
+    for l in range(int(np.sqrt(c.shape[1]) + 0.5)):
+        own = c[:, l * l : (l + 1) ** 2]
+        full = np.swapaxes(own, 1, 2) @ own
+        blocks.append(full[:, i, j] * factor)
+    return np.concatenate(blocks, axis=1)
+
+
+def contraction_order(spec: FeatureSpec) -> IntArray:
+    """Return the triplet features in the order of the contracted kernel, (n_triplets,).
+
+    By coupled pair, then second channel, then first channel; only q1 <= q2 where l1 = l2.
     """
     q, start, out = spec.n_channels, 0, []
     for l1, l2 in coupled_pairs(spec.basis.l_max):
-        w = np.zeros((q, q))
+        index = np.full((q, q), -1)
         where = np.triu_indices(q) if l1 == l2 else tuple(i.ravel() for i in np.indices((q, q)))
-        w[where] = weights[start : start + len(where[0])]
+        index[where] = start + np.arange(len(where[0]))
         start += len(where[0])
-        out.append(w)
-    return out
+        by_second = index.T.ravel()
+        out.append(by_second[by_second >= 0])
+    return np.concatenate(out)
 
 
 def _triplets(c: Array, l1: int, l2: int) -> Array:

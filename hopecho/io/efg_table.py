@@ -1,6 +1,7 @@
 """Time series of field gradient tensors in HDF5: product of the EFG stage, door for own data.
 
-Layout: ``/time_ps`` (n_frames,), ``/ion_id`` (n_ions,) 0-based atom indices, ``/efg``
+Layout: ``/time_ps`` (n_frames,), ``/ion_id`` (n_ions,) 0-based atom indices, ``/flagged`` (n, 2)
+frame and atom of environments unlike the training set, with ``/flagged_score`` (n,); ``/efg``
 (n_frames, n_ions, 5) float32 isometric components (order of `hopecho.tensors`) in atomic units;
 root attributes ``unit`` = "a.u.", ``convention`` = "isometric" and provenance as text. Tables with
 ``/efg`` of shape (n_frames, n_ions, 3, 3) (convention "matrix") are read too.
@@ -77,6 +78,12 @@ class EfgWriter:
         self._time = self._file.create_dataset(
             "time_ps", (0,), "f8", maxshape=(None,), chunks=(4096,), track_times=False
         )
+        self._flagged = self._file.create_dataset(
+            "flagged", (0, 2), "i8", maxshape=(None, 2), chunks=(512, 2), track_times=False
+        )
+        self._scores = self._file.create_dataset(
+            "flagged_score", (0,), "f4", maxshape=(None,), chunks=(1024,), track_times=False
+        )
         self._efg = self._file.create_dataset(
             "efg",
             (0, len(ids), 5),
@@ -88,6 +95,14 @@ class EfgWriter:
             shuffle=True,
             track_times=False,
         )
+
+    def flag(self, frame: ArrayLike, atom: ArrayLike, score: ArrayLike) -> None:
+        """Add environments unlike the training set: 0-based frames, atoms and scores, each (n,)."""
+        rows, n = np.stack([frame, atom], axis=1), len(self._flagged)
+        self._flagged.resize(n + len(rows), axis=0)
+        self._scores.resize(n + len(rows), axis=0)
+        self._flagged[n:] = rows
+        self._scores[n:] = score
 
     def append(self, time_ps: ArrayLike, efg: ArrayLike) -> None:
         """Add frames: times (n,), ps, and tensors (n, n_ions, 5), a.u.
