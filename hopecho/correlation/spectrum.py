@@ -165,7 +165,7 @@ def relaxation(powder: AcfResult, *, isotope: str, fields_t: Sequence[float]) ->
     result = []
     summary = getattr(powder, powder.headline)
     for field in fields_t:
-        larmor = ISOTOPES[isotope].larmor_mhz_t * field
+        larmor = abs(ISOTOPES[isotope].larmor_mhz_t) * field
         w = 2.0 * math.pi * larmor * 1e-6 * np.array([1.0, 2.0])  # rad/ps
         plateau = float(summary.fit.amplitude[0] * summary.fit.plateau_b2[0])
         numeric: dict[str, float | None] = {}
