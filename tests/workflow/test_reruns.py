@@ -2,9 +2,6 @@
 
 import json
 import os
-import signal
-import subprocess
-import time
 
 QUICK = "campaigns/quick.yaml"
 END = {"summary": 1, "report_page": 1}
@@ -105,35 +102,6 @@ def test_touched_and_edited_sources(copy_of_finished):
     engine = project.folder / "hopecho/md/segments.py"
     engine.write_text(engine.read_text() + "\n# edited\n")
     assert project.planned() == ECHO
-
-
-def test_a_killed_segment_resumes_to_the_same_bytes(copy_of_finished):
-    project = copy_of_finished
-    run = project.results / "li3ps4/phases/amorphous/quench1/300K/replica0"
-    names = ("segment0.h5md", "segment0.restart", "segment1.h5md", "segment1.restart")
-    before = {name: (run / name).read_bytes() for name in names}
-    for path in run.glob("segment*"):
-        path.unlink()
-    target = str((run / "segment1.h5md").relative_to(project.folder))
-    process = subprocess.Popen(
-        project.command("--cores", "1", target),
-        cwd=project.folder,
-        env=project.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    scratch = project.results / "scratch"
-    deadline = time.monotonic() + 120
-    while not list(scratch.glob("**/chunk1.restart")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not (run / "segment1.h5md").exists()
-    assert project.run("--unlock").returncode == 0
-    done = project.run("--cores", "1", target)
-    assert done.returncode == 0, done.stdout
-    assert {name: (run / name).read_bytes() for name in names} == before
 
 
 def test_a_dropped_label_is_the_only_one_computed_again(copy_of_finished):
