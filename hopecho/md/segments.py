@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shlex
 import shutil
@@ -24,12 +25,15 @@ from ase import Atoms
 
 from hopecho.errors import HopechoError
 from hopecho.io.h5md import Segment
+from hopecho.md.cost import RunCost, run_cost
 from hopecho.md.guards import GateLimits, segment_gates
 from hopecho.md.harvest import Chunk, harvest, join_logs, publish_trajectory
 from hopecho.md.plan import SCRIPT, SegmentPlan, segment_script
 from hopecho.md.potentials import Species, lammps_frame
 from hopecho.md.run import LammpsError, Progress, run_lammps, scratch_lock
 from hopecho.md.wall_time import CONTROL, ChunkWatch
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class SegmentSummary:
     """Chunks that were already there."""
     ns_per_day: float | None
     """Speed of this process; None when only the harvest was left."""
+    cost: RunCost | None
+    """Of all chunks, whichever process ran them."""
 
 
 def run_segment(
@@ -127,12 +133,18 @@ def run_segment(
         )
         content = _summary(plan, structure, segment, chunks, gates or GateLimits())
         content = {**(about or {}), **content}
+        cost = run_cost([chunk.log for chunk in chunks], dt_fs=plan.dt_fs)
         _publish(plan, segment, content, scratch, outputs)
     if not keep_scratch:
         shutil.rmtree(scratch)
     fresh_ps = (plan.n_chunks - done) * plan.chunk_steps * plan.dt_fs * 1e-3
     speed = fresh_ps * 86.4 / wall_s if fresh_ps else None
-    return SegmentSummary(content, content["passed"], done, speed)
+    if cost is not None:
+        LOG.info(
+            "%s: done, %.3g ns/day, %.1f s of CPU, %.3g us an atom and step",
+            *(plan.describe(), cost.ns_per_day, cost.cpu_s, cost.us_per_atom_step),
+        )
+    return SegmentSummary(content, content["passed"], done, speed, cost)
 
 
 def _chunk(scratch: Path, k: int) -> Chunk:
@@ -203,6 +215,7 @@ def _run_chunks(
         command=command,
         variables={"first": done + 1},
         on_row=on_row,
+        on_start=progress.watch,
         inherit=[lock],
     )
     finished = _finished_chunks(plan, scratch)

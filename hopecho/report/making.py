@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from hopecho.report.campaign import CampaignView, settings_of
-from hopecho.report.ledger import by_rule
+from hopecho.report.ledger import by_rule, md_costs
 from hopecho.report.markup import Html, details, file_name, join, table, tag
 from hopecho.report.words import ABSENT, number
 
@@ -16,7 +17,7 @@ PRODUCTS = ("acf_powder.json", "conductivity.json")
 """One product of each analysis, whose provenance stands for it."""
 
 
-def cost(ledger: pd.DataFrame) -> Html:
+def cost(view: CampaignView, ledger: pd.DataFrame) -> Html:
     """Return what every stage cost, dearest first."""
     stages = by_rule(ledger)
     rows = [
@@ -31,7 +32,26 @@ def cost(ledger: pd.DataFrame) -> Html:
         "and labels found in the store cost nothing (their own cost stands under Labels)."
     )
     body = table(head, [*rows, total], numbers=range(1, 5))
-    return join((body, tag("p", note, css="note")))
+    return join((body, tag("p", note, css="note"), _md_costs(view, ledger)))
+
+
+def _md_costs(view: CampaignView, ledger: pd.DataFrame) -> Html:
+    """Return the cost of the production runs of every phase and temperature."""
+    rows = []
+    for case in view.cases:
+        name = rf"{re.escape(case.material)}-{re.escape(case.phase)}-\d+-{case.temperature_k}K-.*"
+        found = md_costs(ledger, name)
+        if found is not None:
+            cpu_s, us, ns_per_day = found
+            rows.append([str(case), number(cpu_s), number(us, 3), number(ns_per_day, 3)])
+    if not rows:
+        return join(())
+    head = ["production runs", "CPU time in LAMMPS (s)", "CPU time an atom and step (µs)", "ns/day"]
+    note = (
+        "As LAMMPS measured its loops, setup and steps lost to an interruption left out; ns/day is "
+        "the median of the segments, of wall time, with what else the machine did."
+    )
+    return join((table(head, rows, numbers=[1, 2, 3]), tag("p", note, css="note")))
 
 
 def made(view: CampaignView) -> Html:

@@ -42,7 +42,7 @@ def build_page(results: Path, summary_path: Path) -> str:
         *([_echo(view)] if view.tensors else []),
         ("figures", "Figures", tag("div", *(f.markup() for f in figures), css="figures")),
         ("gates", "Gates", gates(view)),
-        ("cost", "Cost", cost(ledger)),
+        ("cost", "Cost", cost(view, ledger)),
         ("made", "How it was made", made(view)),
     ]
     names = ", ".join(view.materials)

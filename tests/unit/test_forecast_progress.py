@@ -18,6 +18,7 @@ from hopecho.structures.crystals import load_crystal
 def config(tmp_path):
     config = copy.deepcopy(load(PROJECT_ROOT / "config.yaml"))
     config["results"] = str(tmp_path / "out")
+    config["md"]["lammps"]["pair_style"] = "uf3"
     return config
 
 
@@ -55,8 +56,48 @@ def test_cost_by_hand(config):
     cost = forecast(Campaign(validate(config)))
     length_ps = 3 * (3 * 25.0 + 5.0)  # replicas, whole segments
     assert cost.simulated_ns == pytest.approx(length_ps * 1e-3)
-    assert cost.md_cpu_s == pytest.approx(length_ps / 2e-3 * 128 * US_PER_ATOM_STEP * 1e-6)
+    assert cost.md_cpu_s == pytest.approx(length_ps / 2e-3 * 128 * US_PER_ATOM_STEP["uf3"] * 1e-6)
     assert cost.disk_bytes > 0
+    assert cost.wall_s(1) == pytest.approx(cost.md_cpu_s + cost.efg_cpu_s)
+    assert cost.wall_s(1000) == pytest.approx(cost.md_cpu_s / 3)  # segments of a run in turn
+    config["potential"]["cutoff_3b_angstrom"] = 4.5
+    wider = forecast(Campaign(validate(config)))
+    assert wider.md_cpu_s == pytest.approx(cost.md_cpu_s * 1.125**6)
+
+
+def test_finished_segments_are_done_and_tell_their_cost(config):
+    config["run"] = {"li3ps4": ["beta"]}
+    config["md"]["temperatures_k"] = [300]
+    before = forecast(Campaign(config))
+    (phase,) = before.phases
+    assert (phase.done_ns, phase.measured) == (0.0, False)
+    assert "0.000 of 0.225 ns; 128 atoms, 9.63 us an atom and step (assumed)" in phase.words()
+    folder = f"{config['results']}/li3ps4/phases/beta/quench0/300K/replica1"
+    write_json(f"{folder}/segment0.json", {})
+    log = f"{config['results']}/logs/segment/li3ps4-beta-0-300K-1-0.json"
+    write_json(log, {"cpu_s": 3.0, "atom_steps": 1_500_000})
+    after = forecast(Campaign(config))
+    (phase,) = after.phases
+    assert phase.us_per_atom_step == pytest.approx(2.0)
+    assert after.simulated_ns == pytest.approx(before.simulated_ns - 0.030)
+    assert phase.cpu_s == pytest.approx(0.210e6 / 2 * 128 * 2.0e-6)
+    assert "0.025 of 0.225 ns; 128 atoms, 2 us an atom and step (measured)" in phase.words()
+
+
+def test_the_pair_style_that_will_run_is_said(config, monkeypatch):
+    from hopecho import forecast as module
+    from hopecho.md import fast_style
+
+    config["md"]["lammps"] = {"command": "lmp", "pair_style": "uf3/fast"}
+    for reason, style in (("there is no g++", "uf3"), ("", "uf3/fast")):
+        module._style.cache_clear()
+        monkeypatch.setattr(fast_style, "unavailable", lambda command, reason=reason: reason)
+        cost = forecast(Campaign(validate(config)))
+        assert cost.phases[0].us_per_atom_step == US_PER_ATOM_STEP[style]
+        said = "\n".join(forecast_lines(Campaign(validate(config)), 4))
+        assert ("pair style uf3, not uf3/fast: there is no g++" in said) == bool(reason)
+        assert " h on 4 cores, " in said
+    module._style.cache_clear()
 
 
 def test_a_longer_run_and_a_smaller_step_cost_in_proportion(config):

@@ -1,6 +1,11 @@
 """Cell frames, gates, progress, sampling, relaxation and quench."""
 
+import os
+import re
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +19,7 @@ from hopecho.errors import HopechoError
 from hopecho.io.h5md import Segment, write_segment
 from hopecho.md import guards
 from hopecho.md.anneal import relax, run_quench
+from hopecho.md.cost import cpu_seconds, run_cost
 from hopecho.md.harvest import check_continuity, read_dump
 from hopecho.md.lammps_input import Limits, Thermostat, lammps_seed, thermo_interval
 from hopecho.md.potentials import Species, lammps_frame, uf3_commands, write_data
@@ -146,8 +152,38 @@ def test_progress_line(caplog):
         "replica 0 segment 3: 0.042 of 0.2 ns, 12.3 ns/day, 18:30 left"
     )
     assert progress.line(40.0, 5.0) == "replica 0 segment 3: 0.04 of 0.2 ns"
+    progress.watch(os.getpid())
+    assert re.fullmatch(r".*, 18:30 left, \d+ s of CPU", progress.line(42.0, 14.05))
     progress({"Step": 21000.0})
     assert caplog.messages[-1].startswith("replica 0 segment 3: 0.042 of 0.2 ns")
+
+
+def test_cost_of_chunks_by_hand(tmp_path):
+    loop = (
+        "Loop time of {} on 2 procs for 500 steps with 64 atoms\n\n{}% CPU use with 2 MPI tasks\n"
+    )
+    for k, (wall, use) in enumerate([(2.0, 100.0), (3.0, 50.0)]):
+        (tmp_path / f"{k}.log").write_text(loop.format(wall, use))
+    cost = run_cost([tmp_path / "0.log", tmp_path / "1.log"], dt_fs=2.0)
+    assert (cost.wall_s, cost.cpu_s, cost.atom_steps) == (5.0, 7.0, 64_000)
+    assert cost.us_per_atom_step == pytest.approx(7e6 / 64_000)
+    assert cost.ns_per_day == pytest.approx(1000 * 2e-6 / 5.0 * 86400)
+    (tmp_path / "0.log").write_text("ERROR\n")
+    assert run_cost([tmp_path / "0.log"], dt_fs=2.0) is None
+
+
+def test_cpu_time_of_a_process_with_children():
+    words = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'while 1: pass'])"
+    child = subprocess.Popen([sys.executable, "-c", words], start_new_session=True)
+    try:
+        deadline = time.monotonic() + 30
+        while cpu_seconds(child.pid) < 0.2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert cpu_seconds(child.pid) >= 0.2
+    finally:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+    assert cpu_seconds(child.pid) == 0.0
 
 
 def test_small_numbers():

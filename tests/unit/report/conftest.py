@@ -373,6 +373,11 @@ def write_campaign(results, *, source="model PES", converged=True, efg=True):
         path = results / "benchmarks" / rule / "li3ps4.tsv"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"s\tcpu_time\tmax_rss\n{seconds}\t{0.9 * seconds}\t210\n")
+    md = {"wall_s": 2.5, "cpu_s": 2.4, "atom_steps": 1_600_000, "us_per_atom_step": 1.5}
+    for name in ("li3ps4-beta-0-300K-0-0", "li3ps4-beta-0-300K-1-0"):
+        path = results / f"benchmarks/segment/{name}.tsv"
+        path.write_text("s\tcpu_time\tmax_rss\n4.0\t1.0\t150\n")
+        write_json(results / f"logs/segment/{name}.json", md | {"ns_per_day": 864.0})
     write_csv(results / "ledger.csv", ledger(results, store), provenance=origin())
     summary = summarise(
         results,

@@ -82,6 +82,11 @@ def test_gates_are_counted(said):
     assert "Converged in round 2." in said
 
 
+def test_cost_of_molecular_dynamics_is_shown_for_each_phase(said):
+    assert "beta, 300 K | 4.80 | 1.50 | 864" in said
+    assert "segment | 3 | " in said
+
+
 def test_every_figure_names_its_labels_and_files(page):
     figures = re.findall(r"<figure.*?</figure>", page, flags=re.DOTALL)
     assert len(figures) == 12

@@ -8,7 +8,7 @@ from hopecho.errors import HopechoError
 from hopecho.io.results import write_csv, write_json
 from hopecho.labels.interface import Label, structure_hash
 from hopecho.labels.store import LabelStore
-from hopecho.report.ledger import COLUMNS, by_rule, ledger
+from hopecho.report.ledger import COLUMNS, by_rule, ledger, md_costs
 from hopecho.report.summary import CLAIMS, summarise
 
 
@@ -162,6 +162,22 @@ def test_ledger_knows_what_a_label_cost(tmp_path):
     assert (rows["label_batch"].labels, rows["label_batch"].cpu_s_per_label) == (3, 4.0)
     assert (rows["fit"].labels, rows["fit"].cpu_s_per_label) == (0, 0.0)
     write_csv(tmp_path / "ledger.csv", ledger(tmp_path, store), provenance={})
+
+
+def test_ledger_knows_what_md_cost(tmp_path):
+    row = "9\t0:00:09\t1\t1\t1\t1\t0\t0\t9\t2.0\n"
+    for k, (cpu_s, atom_steps) in enumerate([(6.0, 2_000_000), (3.0, 4_000_000)]):
+        name = f"segment/m-a-b-0-300K-0-{k}"
+        benchmark(tmp_path, f"{name}.tsv", row)
+        us = cpu_s * 1e6 / atom_steps
+        record = {"wall_s": 7.0, "cpu_s": cpu_s, "atom_steps": atom_steps, "us_per_atom_step": us}
+        write_json(tmp_path / f"logs/{name}.json", record | {"ns_per_day": 10.0 * k})
+    benchmark(tmp_path, "segment/m-b-0-300K-0-0.tsv", row)  # of an older version
+    table = ledger(tmp_path, LabelStore(tmp_path / "labels"))
+    assert table["cpu_s"].tolist() == [6.0, 3.0, 2.0]  # Snakemake's samples had missed some
+    assert table["atom_steps"].tolist() == [2_000_000, 4_000_000, 0]
+    assert md_costs(table, "m-a-b-.*") == pytest.approx((9.0, 1.5, 5.0))
+    assert md_costs(table, "m-b-.*") is None
 
 
 def test_costs_by_rule_dearest_first(tmp_path):
