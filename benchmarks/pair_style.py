@@ -21,7 +21,7 @@ from ase import Atoms
 from hopecho.io.uf3 import write_uf3
 from hopecho.labels.model_pes import ModelPes, open_lammps
 from hopecho.md.fast_style import fast_style
-from hopecho.md.lammps_input import settings
+from hopecho.md.lammps_input import settings, settling, velocities
 from hopecho.md.potentials import Species, uf3_commands, write_data
 from hopecho.structures.build import rattle, supercell
 from hopecho.structures.crystals import load_crystal
@@ -58,7 +58,7 @@ def training_frames() -> list[LabelledFrame]:
 
 
 def start(lammps: Any, folder: Path, atoms: Atoms, pair_lines: list[str]) -> None:
-    """Bring the crystal to free motion near 300 K."""
+    """Bring the crystal to 300 K, then let it move freely."""
     write_data(folder / "start.data", atoms, Species.of(ELEMENTS))
     lammps.commands_list(
         [
@@ -69,10 +69,10 @@ def start(lammps: Any, folder: Path, atoms: Atoms, pair_lines: list[str]) -> Non
             "neighbor 1.0 bin",
             "neigh_modify every 1 delay 0 check yes",
             "timestep 0.002",
-            "velocity all create 600 1 mom yes",
+            *velocities(600.0, seed=1),
+            *settling(300.0, 2000, seed=1),
             "fix move all nve",
             "thermo_modify lost error",
-            "run 2000 post no",
         ]
     )
 
