@@ -55,6 +55,41 @@ rule fit_efg:
         " --log {log:q}"
 
 
+rule efg_learning_curve:
+    input:
+        frames=material_file("efg/labelled.extxyz"),
+        dataset=accepted_files("dataset.extxyz"),
+        fit=material_file("efg/fit.json"),
+        labelled=material_file("heldout/labelled.extxyz"),
+        code=code("efg_learning_curve"),
+    output:
+        table=material_file("heldout/efg_learning_curve.csv"),
+    log:
+        log_file("efg_learning_curve/{material}.log"),
+    benchmark:
+        cost_file("efg_learning_curve/{material}.tsv")
+    conda:
+        ENV
+    params:
+        settings=settings(
+            None,
+            "efg.cutoff_angstrom",
+            "efg.n_radial",
+            "efg.l_max",
+            "efg.sigma_angstrom",
+            "efg.folds",
+            "materials.{material}.mobile",
+            "materials.{material}.isotope",
+            "labels.source",
+            seed=seed("efg_learning_curve", "material"),
+        ),
+    shell:
+        python("efg_learning_curve")
+        + " --frames {input.frames:q} --dataset {input.dataset:q}"
+        " --fit {input.fit:q} --labelled {input.labelled:q}"
+        " --settings {params.settings:q} --table {output.table:q} --log {log:q}"
+
+
 rule predict_efg:
     input:
         model=material_file("efg/model.npz"),

@@ -200,6 +200,7 @@ rule heldout_errors:
             None,
             "materials.{material}.mobile",
             "materials.{material}.isotope",
+            "materials.{material}.polyanion.ligand",
             "labels.source",
             seed=seed("heldout", "material"),
         ),

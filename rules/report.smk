@@ -50,9 +50,9 @@ rule report_page:
         ledger=f"{RESULTS}/ledger.csv",
         tensors=[f"{RESULTS}/{m}/heldout/parity.npz" for m in CAMPAIGN.config["run"]],
         learning=[
-            f"{RESULTS}/{m}/heldout/learning_curve.csv"
+            f"{RESULTS}/{m}/heldout/{name}learning_curve.csv"
             for m in CAMPAIGN.config["run"]
-            if not FOREIGN
+            for name in ([] if FOREIGN else [""]) + (["efg_"] if EFG else [])
         ],
         curves=[
             path

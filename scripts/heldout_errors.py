@@ -18,6 +18,7 @@ def main(argv: list[str] | None = None) -> None:
         load_model(args.model[0]) if args.model else None,
         frames,
         isotope=args.settings["isotope"],
+        ligand=args.settings["ligand"],
     )
     origin = provenance(
         [args.potential, *args.model, args.labelled, *args.leverage, args.audit],

@@ -63,8 +63,9 @@ def efg_metrics(
     -------
     dict
         Built-in types only, frequencies in kHz. ``omega_q`` and ``cq_abs`` hold ``mae``, ``rmse``,
-        ``std`` of the reference on the same data and ``mae_over_std``; ``quaternion_fraction``
-        the share of overlaps >= 0.9 beside its random and shuffled baselines; ``cdf`` quantiles.
+        ``std`` of the reference on the same data and ``mae_over_std``, as does ``eta`` (no unit);
+        ``quaternion_fraction`` the share of overlaps >= 0.9 beside its random and shuffled
+        baselines; ``cdf`` quantiles.
 
     Raises
     ------
@@ -93,7 +94,7 @@ def efg_metrics(
         "prefactor": prefactor,
         "omega_q": _errors(*nu),
         "cq_abs": _errors(*coupling),
-        "eta_mae": float(eta_error.mean()),
+        "eta": _errors(*asymmetry),
         "frobenius_overlap_mean": float(frobenius.mean()),
         "quaternion_fraction": float(np.mean(quaternion >= 0.9)),
         "quaternion_fraction_random": RANDOM_FRACTION,

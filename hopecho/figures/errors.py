@@ -135,6 +135,45 @@ def random_overlap_cdf(x: Array) -> Array:
     return np.asarray(1.0 - 8.0 / np.pi * (np.arccos(x) - x * np.sqrt(1.0 - x**2)))
 
 
+def random_frobenius_cdf(x: Array) -> Array:
+    r"""Share of random pairs of tensors whose Frobenius overlap is below x.
+
+    The overlap is the cosine of two random directions in five dimensions,
+    :math:`F = 1/2 + (3/4) (x - x^3/3)`.
+
+    Parameters
+    ----------
+    x : ndarray
+        (n,), from -1 to 1.
+    """
+    return np.asarray(0.5 + 0.75 * (x - x**3 / 3.0))
+
+
+def draw_frobenius_cdf(ax: Axes, overlaps: Mapping[str, tuple[Array, Array]]) -> None:
+    """Draw the share of tensors below a Frobenius overlap, and that of random pairs.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw.
+    overlaps : mapping
+        Name -> (overlap (n,), cumulative share (n,)).
+    """
+    for k, (name, (x, share)) in enumerate(overlaps.items()):
+        style = look(k)
+        # Most overlaps are near 1: a log axis of the distance from it shows them.
+        away = np.maximum(1.0 - x, 1e-6)
+        ax.plot(away, 1.0 - share, color=style.color, linestyle=style.linestyle, label=name)
+    away = np.geomspace(1e-5, 2.0, 200)
+    random = 1.0 - random_frobenius_cdf(1.0 - away)
+    ax.plot(away, random, color=GREY, linestyle="-.", label="random pairs (exact)")
+    ax.set_xscale("log")
+    ax.set_xlim(1e-5, 2.0)
+    ax.set_ylim(0.0, 1.0)
+    ax.set_xlabel("1 − Tr(VW)/(|V||W|) of predicted and true tensor")
+    ax.set_ylabel("share of tensors closer")
+
+
 def draw_orientation_cdf(
     ax: Axes, overlaps: Mapping[str, tuple[Array, Array]], *, threshold: float = 0.9
 ) -> None:

@@ -105,24 +105,32 @@ def draw_learning_curve(
     key: str = "rmse_force",
     ylabel: str = "force RMSE (eV/Å)",
     title: str = "",
+    count: str = "n_structures",
+    xlabel: str = "training structures",
 ) -> None:
-    """Draw an error against the number of training structures: each fit, and the mean of the seeds.
+    """Draw an error against the size of the training set: each fit, mean and range of the seeds.
 
     Parameters
     ----------
     ax : Axes
         Where to draw.
     rows : sequence of mapping
-        As from `ufp.uncertainty.learning_curve`: ``n_structures`` and `key`.
+        As from `ufp.uncertainty.learning_curve`: `count` and `key`.
     key, ylabel : str
         Error and the name of its axis.
     title : str
         Above the panel.
+    count, xlabel : str
+        Size of the training set and the name of its axis.
     """
-    counts = np.array([row["n_structures"] for row in rows])
+    counts = np.array([row[count] for row in rows])
     errors = np.array([row[key] for row in rows])
     sizes = np.unique(counts)
     style = look(0)
+    ends = np.array([(errors[counts == n].min(), errors[counts == n].max()) for n in sizes])
+    ax.fill_between(
+        sizes, *ends.T, color=style.color, alpha=0.15, linewidth=0, label="range of the seeds"
+    )
     ax.plot(counts, errors, color=GREY, linestyle="none", marker=".", label="one fit")
     ax.plot(
         sizes,
@@ -133,7 +141,7 @@ def draw_learning_curve(
     )
     ax.set_xscale("log")
     ax.set_yscale("log")
-    ax.set_xlabel("training structures")
+    ax.set_xlabel(xlabel)
     ax.set_ylabel(ylabel)
     ax.set_title(title, loc="left")
     plain_log(ax.xaxis)

@@ -21,10 +21,10 @@ from hopecho.report.model_drawings import (
     convergence,
     cost_bars,
     learning,
-    orientations,
     parity,
     uncertainty,
 )
+from hopecho.report.tensor_drawings import efg_learning, orientations
 from hopecho.report.words import quantity_text
 
 YLABELS: Mapping[str, str] = {
@@ -48,7 +48,7 @@ def drawings(view: CampaignView, ledger: pd.DataFrame) -> list[Drawing]:
             *uncertainty(view, material),
             *([] if "file" in view.summary["fit"][material] else [learning(view, material)]),
             convergence(view, material),
-            *([orientations(view, material)] if view.tensors else []),
+            *(draw(view, material) for draw in (orientations, efg_learning) if view.tensors),
         ]
     return [*figures, cost_bars(view, ledger)]
 

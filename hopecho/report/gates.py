@@ -16,6 +16,7 @@ from hopecho.report.model_errors import (
     round_table,
     trajectory_table,
 )
+from hopecho.report.tensor_errors import site_table, split_table
 from hopecho.report.words import ABSENT, number, value_text
 
 GATE_NAMES: Mapping[str, str] = {
@@ -41,6 +42,10 @@ def gates(view: CampaignView) -> Html:
                 (
                     tag("h3", "Field-gradient model on held-out frames"),
                     efg_table(view, material),
+                    tag("h4", "By site"),
+                    site_table(view, material),
+                    tag("h4", "Static and fluctuating part of the error"),
+                    split_table(view, material),
                 )
                 if view.tensors
                 else ()

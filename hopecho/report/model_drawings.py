@@ -1,10 +1,9 @@
-"""Figures of the models and their cost: parity, convergence, orientations, CPU time."""
+"""Figures of the models and their cost: parity, convergence, CPU time."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 from ase.units import GPa
 from matplotlib.axes import Axes
@@ -12,7 +11,6 @@ from matplotlib.axes import Axes
 from hopecho.figures.errors import (
     draw_convergence,
     draw_cost,
-    draw_orientation_cdf,
     draw_parity,
 )
 from hopecho.figures.style import COLUMN_IN, WIDE_IN, render
@@ -220,31 +218,6 @@ def _learned_phases(view: CampaignView, material: str, name: str) -> list[str]:
 
 def _scaled(value: float | None, scale: float) -> float | None:
     return None if value is None else scale * value
-
-
-def orientations(view: CampaignView, material: str) -> Drawing:
-    """Draw how well the tensors are oriented."""
-    overlaps = {}
-    for phase in view.heldout_phases(material):
-        cdf = view.summary["heldout"][material][phase]["efg"]["cdf"]
-        overlaps[phase] = (np.array(cdf["quaternion_overlap"]), np.array(cdf["level"]))
-
-    name = f"{material}-orientation"
-    title = "Orientation of predicted tensors"
-    return Drawing(
-        name,
-        render(
-            name,
-            lambda axes: draw_orientation_cdf(axes[0], overlaps),
-            size_in=(COLUMN_IN, 2.6),
-            label=title,
-            footer=view.footer,
-        ),
-        title,
-        "The lower and further right a curve, the better. What counts is the distance from random "
-        "pairs at the dotted line, where 15 % of those lie above.",
-        [f"{material}/heldout/errors.json"],
-    )
 
 
 def cost_bars(view: CampaignView, ledger: pd.DataFrame) -> Drawing:

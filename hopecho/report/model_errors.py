@@ -106,6 +106,7 @@ def _efg_row(errors: Mapping[str, Any]) -> list[object]:
         number(e["omega_q"]["mae_over_std"], 2),
         number(e["cq_abs"]["mae"]),
         number(e["cq_abs"]["mae_over_std"], 2),
+        number(e["eta"]["mae"], 2),
         _percent(e["quaternion_fraction"]),
         _percent(e["quaternion_fraction_random"]),
         _percent(e["quaternion_fraction_shuffled"]),
@@ -123,6 +124,7 @@ EFG_HEAD = (
     "MAE/std",
     "MAE |C_Q| (kHz)",
     "MAE/std",
+    "MAE η",
     "q·q\u00a0≥\u00a00.9",
     "random pairs",
     "shuffled pairs",
@@ -137,7 +139,7 @@ def efg_table(view: CampaignView, material: str) -> Html:
     rows: list[list[object]] = [[phase, *_efg_row(phases[phase])] for phase in order]
     published = view.summary["reference"].get(material, {}).get("errors", {}).get("mae_omega_q")
     if published:
-        rows.append(["paper", ABSENT, published["value"], *[ABSENT] * 7])
+        rows.append(["paper", ABSENT, published["value"], *[ABSENT] * 8])
     fit = view.summary["efg"][material]
     note = (
         f"Trained on {fit['n_tensors']} tensors of {fit['n_structures']} structures, "
@@ -145,7 +147,7 @@ def efg_table(view: CampaignView, material: str) -> Html:
         "structures. ω_Q is averaged over 64 field directions. Orientations count only against the "
         "share that random pairs reach. About 10 kHz is what an echo experiment resolves."
     )
-    body = table(["phase", *EFG_HEAD], rows, numbers=range(1, 10))
+    body = table(["phase", *EFG_HEAD], rows, numbers=range(1, 11))
     return join((body, tag("p", note, css="note")))
 
 
@@ -154,42 +156,13 @@ def trajectory_table(view: CampaignView, material: str) -> Html:
     rows: list[list[object]] = []
     for phase in view.heldout_phases(material):
         for run, own in view.summary["heldout"][material][phase]["trajectories"].items():
-            split = own.get("efg_split", {})
             p = own["potential"]
-            rows.append(
-                [
-                    phase,
-                    run,
-                    p["n_frames"],
-                    number(p["ratio_force"], 2),
-                    _milli(p["rmse_energy"]),
-                    *(
-                        (
-                            *_efg_row(own)[1:6],
-                            _percent(split.get("static_share")),
-                            number(split.get("cross_term"), 2),
-                        )
-                        if view.tensors
-                        else ()
-                    ),
-                ]
-            )
-    head = [
-        "phase",
-        "trajectory",
-        "frames",
-        "force RMSE/std",
-        "energy RMSE (meV/atom)",
-    ]
-    if not view.tensors:
-        return table(head, rows, numbers=range(2, 5))
-    head += [*EFG_HEAD[1:6], "static share of error²", "cross term with the tensor"]
-    note = (
-        "The static share of the tensor's squared error stays with an ion over the frames: it "
-        "changes plateau and jump size; the rest is noise that ends at the first lag."
-    )
-    body = table(head, rows, numbers=range(2, 12))
-    return join((body, tag("p", note, css="note")))
+            tensors = _efg_row(own)[1:7] if view.tensors else ()
+            errors = [number(p["ratio_force"], 2), _milli(p["rmse_energy"])]
+            rows.append([phase, run, p["n_frames"], *errors, *tensors])
+    head = ["phase", "trajectory", "frames", "force RMSE/std", "energy RMSE (meV/atom)"]
+    head += EFG_HEAD[1:7] if view.tensors else ()
+    return table(head, rows, numbers=range(2, len(head)))
 
 
 def round_table(view: CampaignView, material: str) -> Html:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from hopecho.efg.metrics import efg_metrics, split_error
 from hopecho.efg.model import EfgModel
 from hopecho.efg.predict import predict_frames, probe_ids
+from hopecho.efg.sites import coordination, first_shell, site_classes
 from hopecho.errors import HopechoError
 from hopecho.io.extxyz import EFG, ENERGY, FORCES, STRESS
 from hopecho.io.uf3 import Uf3Potential
@@ -28,9 +29,13 @@ from hopecho.ufp.errors import error_metrics
 from hopecho.ufp.evaluate import evaluate, pack
 from hopecho.ufp.leverage import load_leverage
 from hopecho.ufp.uncertainty import assess, posterior
+from hopecho.units import ISOTOPES
 
 LOG = logging.getLogger(__name__)
 Array = NDArray[np.float64]
+
+SITE_TENSORS = 20
+"""A class of sites with fewer tensors has no errors of its own."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +43,19 @@ class HeldoutErrors:
     """Errors per phase, and the pairs of true and predicted values behind the parity plots."""
 
     phases: dict[str, dict[str, Any]]
-    """Per phase: ``potential`` and ``efg`` metrics, ``trajectories`` with the same for each run."""
+    """Per phase: ``potential`` and ``efg`` metrics, ``trajectories`` with the same for each run,
+    and ``sites`` with those of the tensors for each number of ligands around the ion."""
     parity: dict[str, Array]
     """``<phase>/<quantity>`` -> (n, 2) true and predicted."""
 
 
 def heldout_errors(
-    potential: Uf3Potential, model: EfgModel | None, frames: Sequence[Atoms], *, isotope: str
+    potential: Uf3Potential,
+    model: EfgModel | None,
+    frames: Sequence[Atoms],
+    *,
+    isotope: str,
+    ligand: str | None = None,
 ) -> HeldoutErrors:
     """Evaluate potential and EFG model on labelled frames.
 
@@ -58,6 +69,8 @@ def heldout_errors(
         Labelled, with info ``phase`` and ``trajectory``.
     isotope : str
         Probe nucleus.
+    ligand : str, optional
+        Element whose number around an ion makes the class of its site (``sites`` of each phase).
 
     Raises
     ------
@@ -70,6 +83,9 @@ def heldout_errors(
             fix="look at the quarantine (hopecho labels list) and at heldout.runs",
         )
     tensors = None if model is None else [_tensors(model, frame) for frame in frames]
+    radius = None
+    if model is not None and ligand is not None:
+        radius = first_shell(frames, probe=ISOTOPES[isotope].symbol, ligand=ligand)
     phases: dict[str, dict[str, Any]] = {}
     parity: dict[str, Array] = {}
     for phase in sorted({f.info["phase"] for f in frames}):
@@ -86,6 +102,8 @@ def heldout_errors(
             )
             for run in runs
         }
+        if radius is not None and tensors is not None and ligand is not None:
+            phases[phase]["sites"] = _sites(frames, tensors, own, isotope, ligand, radius)
         parity |= _parity(potential, frames, tensors, own, phase, isotope)
     return HeldoutErrors(phases, parity)
 
@@ -156,6 +174,30 @@ def _metrics(
         # The same ions in several frames: what of the error stays with the ion, what fluctuates.
         result["efg_split"] = split_error(true, predicted, isotope=isotope)
     return result
+
+
+def _sites(
+    frames: Sequence[Atoms],
+    tensors: Sequence[tuple[Array, Array]],
+    own: Sequence[int],
+    isotope: str,
+    ligand: str,
+    radius: float,
+) -> dict[str, Any]:
+    """Errors of the tensors by the number of ligands around the ion."""
+    probe = ISOTOPES[isotope].symbol
+    counts = np.concatenate(
+        [coordination(frames[i], probe=probe, ligand=ligand, radius=radius) for i in own]
+    )
+    true, predicted = (np.concatenate([tensors[i][k] for i in own]) for k in (0, 1))
+    groups = site_classes(counts, probe=probe, ligand=ligand, least=SITE_TENSORS)
+    classes = {}
+    for name, members in groups.items():
+        errors = efg_metrics(true[members], predicted[members], isotope=isotope)
+        mean = float(cq_abs(matrix_from_isometric(true[members]), isotope=isotope).mean())
+        # The curves are those of the phase; a class needs its numbers only.
+        classes[name] = {k: v for k, v in errors.items() if k != "cdf"} | {"cq_abs_mean": mean}
+    return {"radius_angstrom": radius, "ligand": ligand, "classes": classes}
 
 
 def _parity(

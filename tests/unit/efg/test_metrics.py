@@ -37,7 +37,7 @@ def test_a_scale_error_shows_in_couplings_but_not_in_orientation():
     t = _tensors(500)
     result = efg_metrics(t, 1.1 * t)
     assert result["quaternion_fraction"] == 1
-    assert result["eta_mae"] == pytest.approx(0, abs=1e-10)
+    assert result["eta"]["mae"] == pytest.approx(0, abs=1e-10)
     assert result["cq_abs"]["mae"] == pytest.approx(0.1 * np.mean(_cq(t)), rel=1e-10)
     assert result["component_rmse_over_rms"] == pytest.approx(0.1)
 

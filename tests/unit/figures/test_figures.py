@@ -18,8 +18,10 @@ from hopecho.figures.curves import (
 from hopecho.figures.errors import (
     draw_convergence,
     draw_cost,
+    draw_frobenius_cdf,
     draw_orientation_cdf,
     draw_parity,
+    random_frobenius_cdf,
     random_overlap_cdf,
 )
 from hopecho.figures.style import OKABE_ITO, look, render
@@ -118,6 +120,21 @@ def test_random_overlap_is_that_of_random_rotations():
     q = np.abs(Rotation.random(20000, rng=np.random.default_rng(0)).as_quat()).max(axis=1)
     for x in (0.75, 0.9, 0.97):
         assert random_overlap_cdf(np.array([x]))[0] == pytest.approx((q < x).mean(), abs=0.01)
+
+
+def test_frobenius_overlap_has_its_random_baseline(ax):
+    rng = np.random.default_rng(0)
+    pairs = rng.normal(size=(2, 20_000, 5))
+    pairs /= np.linalg.norm(pairs, axis=2, keepdims=True)
+    overlap = np.sum(pairs[0] * pairs[1], axis=1)
+    x = np.array([-0.9, -0.3, 0.0, 0.5, 0.95])
+    below = [np.mean(overlap < value) for value in x]
+    np.testing.assert_allclose(random_frobenius_cdf(x), below, atol=0.01)
+    draw_frobenius_cdf(ax, {"beta": (np.array([0.9, 0.99, 1.0]), np.array([0.0, 0.5, 1.0]))})
+    beta, random = ax.lines
+    np.testing.assert_allclose(beta.get_xdata(), [0.1, 0.01, 1e-6])
+    np.testing.assert_allclose(beta.get_ydata(), [1.0, 0.5, 0.0])
+    assert random.get_ydata()[-1] == pytest.approx(1.0)
 
 
 def test_orientation_shows_the_random_baseline(ax):

@@ -87,9 +87,15 @@ def test_cost_of_molecular_dynamics_is_shown_for_each_phase(said):
     assert "segment | 3 | " in said
 
 
+def test_errors_of_the_tensors_by_site_and_by_part(said):
+    assert "beta | LiS6 | 144 | 122 | 2.71 | 0.094 | 6.10 | 0.061 | 91 % | 0.987" in said
+    assert "within 3.35 Å of the ion" in said
+    assert "heldout-beta-run1 | 6 | 48 | 3.41 | 1.90 | 2.83 | 31 % | −2.1 | −3.4" in said
+
+
 def test_every_figure_names_its_labels_and_files(page):
     figures = re.findall(r"<figure.*?</figure>", page, flags=re.DOTALL)
-    assert len(figures) == 12
+    assert len(figures) == 13
     for figure in figures:
         assert "Files:" in figure
         assert figure.count("<!-- labels: model PES -->") == 1

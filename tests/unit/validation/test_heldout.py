@@ -114,6 +114,20 @@ def test_parity_holds_true_and_predicted_of_every_ion(result, frames):
     assert (result.parity["beta/cq_abs_khz"] >= 0).all()
 
 
+def test_sites_are_told_apart_by_their_ligands(potential, model, frames):
+    found = heldout_errors(potential, model, frames, isotope="7Li", ligand="S").phases
+    for phase, wrong in (("beta", False), ("glass", True)):
+        sites = found[phase]["sites"]
+        assert sites["ligand"] == "S"
+        assert 2.8 < sites["radius_angstrom"] < 3.6  # Li-S bonds of 2.4 to 2.8 A
+        assert "LiS4" in sites["classes"]
+        for errors in sites["classes"].values():
+            assert errors["n_tensors"] >= 20
+            assert errors["cq_abs_mean"] > 0
+            assert (errors["omega_q"]["mae"] > 0.1) == wrong
+            assert "cdf" not in errors
+
+
 def test_nothing_labelled_is_an_error(potential, model):
     with pytest.raises(HopechoError, match=r"no held-out frame[\s\S]*heldout\.runs"):
         heldout_errors(potential, model, [], isotope="7Li")
