@@ -32,6 +32,9 @@ FORMAL_CHARGES: Mapping[str, float] = MappingProxyType(
 # A frame time may differ from a multiple of the stride by rounding in the file, not by more.
 STRIDE_TOLERANCE = 1e-3
 FRAMES_PER_CHECK = 512
+# Fractional steps on either side of one half: of a smooth distribution both bins hold about the
+# same number, so that 20 against none cannot be chance.
+EDGE_WIDTH, EDGE_COUNT = 0.01, 20
 
 
 @dataclass(frozen=True)
@@ -172,7 +175,8 @@ def check_unwrapped(positions: NDArray[np.floating[Any]], cell: NDArray[np.float
 
     Wrapping shows as steps of about one cell vector. Between two frames with fractional steps ds,
     an honest trajectory has more steps of 0.25-0.75 than of more than 0.75; a wrapped one has not,
-    or it never leaves one cell while it makes steps of more than 0.5.
+    or it never leaves one cell while it makes steps of more than 0.5. Frames too sparse for the
+    motion that were unwrapped afterwards, by the nearest image, show a sharp edge at 0.5.
 
     Parameters
     ----------
@@ -189,7 +193,7 @@ def check_unwrapped(positions: NDArray[np.floating[Any]], cell: NDArray[np.float
     inverse = np.linalg.inv(cell)
     medium, long, first = np.zeros(3, dtype=int), np.zeros(3, dtype=int), _FirstJump()
     low, high = np.full(3, np.inf), np.full(3, -np.inf)
-    any_half = np.zeros(3, dtype=bool)
+    any_half, edge = np.zeros(3, dtype=bool), np.zeros((2, 3), dtype=int)
     for start in range(0, len(positions), FRAMES_PER_CHECK):
         chunk = np.asarray(positions[start : start + FRAMES_PER_CHECK + 1], dtype=np.float64)
         if not np.isfinite(chunk).all():
@@ -206,17 +210,35 @@ def check_unwrapped(positions: NDArray[np.floating[Any]], cell: NDArray[np.float
         medium += ((steps > 0.25) & (steps <= 0.75)).sum((0, 1))
         long += (steps > 0.75).sum((0, 1))
         any_half |= (steps > 0.5).any((0, 1))
+        edge[0] += ((steps > 0.5 - EDGE_WIDTH) & (steps <= 0.5)).sum((0, 1))
+        edge[1] += ((steps > 0.5) & (steps <= 0.5 + EDGE_WIDTH)).sum((0, 1))
         first = first.updated(steps, start)
     wrapped = (long > medium) | (any_half & (high - low <= 1.001))
     if wrapped.any():
         axis = int(np.argmax(wrapped))
         atom, frame = first.where[axis]
+        into = "" if is_orthogonal(cell) else " into its triclinic cell"
         raise HopechoError(
-            f"The trajectory is wrapped: atom {atom} jumps by about cell vector {'abc'[axis]} "
-            f"at frame {frame}.",
+            f"The trajectory is wrapped{into}: atom {atom} jumps by about cell vector "
+            f"{'abc'[axis]} at frame {frame}.",
             got=f"{long[axis]} steps of about one cell along {'abc'[axis]}",
             fix="write unwrapped positions (LAMMPS dump: xu yu zu); unwrapping afterwards guesses",
         )
+    guessed = (edge[0] >= EDGE_COUNT) & (edge[1] == 0)
+    if guessed.any():
+        axis = int(np.argmax(guessed))
+        raise HopechoError(
+            "The trajectory is too sparsely sampled: atoms move half a cell between frames, and "
+            f"were unwrapped by the nearest image along {'abc'[axis]}.",
+            got=f"{edge[0, axis]} steps just under half a cell and none just over it",
+            fix="write unwrapped positions (LAMMPS dump: xu yu zu), or frames more often",
+        )
+
+
+def is_orthogonal(cell: NDArray[np.float64]) -> bool:
+    """Whether the cell vectors (3, 3), A, stand at right angles to within 1e-6."""
+    unit = cell / np.linalg.norm(cell, axis=1, keepdims=True)
+    return bool(np.abs(unit @ unit.T - np.eye(3)).max() < 1e-6)
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,11 @@ def _line(x: Array, y: Array, error: Array) -> tuple[Array, Array, float]:
     design = np.column_stack([np.ones_like(x), x]) / error[:, None]
     covariance = np.linalg.inv(design.T @ design)
     values = covariance @ design.T @ (y / error)
-    return values, covariance, float(((y / error - design @ values) ** 2).sum())
+    return (
+        values,
+        np.asarray(covariance, dtype=np.float64),
+        float(((y / error - design @ values) ** 2).sum()),
+    )
 
 
 def _surprise(x: Array, y: Array, error: Array) -> float | None:

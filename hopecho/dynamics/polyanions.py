@@ -12,6 +12,8 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy import fft
 
+from hopecho.dynamics.rdf import require_nearest_image
+from hopecho.dynamics.vibrations import MAX_STRIDE_PS
 from hopecho.errors import HopechoError
 from hopecho.units import THZ_TO_CM1
 
@@ -73,10 +75,11 @@ def find_units(
     Raises
     ------
     HopechoError
-        If no centre has four ligands.
+        If no centre has four ligands, or the cell is too small or too skewed for the cutoff.
     """
     x = np.asarray(positions, dtype=np.float64)
     cell = np.asarray(cell, dtype=np.float64)
+    require_nearest_image(cell, cutoff_angstrom)
     centres = np.flatnonzero(np.asarray(numbers) == atomic_numbers[centre])
     ligands = np.flatnonzero(np.asarray(numbers) == atomic_numbers[ligand])
     between = x[ligands][None] - x[centres][:, None]
@@ -145,8 +148,19 @@ def angular_velocity(angles: Array, *, stride_ps: float) -> Array:
     ndarray
         (n_frames - 2, ...), degrees/ps.
 
+    Raises
+    ------
+    HopechoError
+        For frames more than 10 fs apart.
+
     Source: Kaiser and Egger, J. Mater. Chem. A 12, 11344 (2024), eqn (5).
     """
+    if not 0.0 < stride_ps <= MAX_STRIDE_PS * (1.0 + 1e-6):
+        raise HopechoError(
+            "The frames are too sparsely sampled for angular velocities.",
+            got=f"one frame every {1e3 * stride_ps:g} fs",
+            fix="write frames every step of the MD, or use velocities (angular_velocity_exact)",
+        )
     return np.asarray((angles[2:] - angles[:-2]) / (2.0 * stride_ps), dtype=np.float64)
 
 
@@ -253,10 +267,11 @@ def r_phi_map(
     Raises
     ------
     HopechoError
-        If no mobile ion comes that near.
+        If no mobile ion comes that near, or the cell is too small or too skewed for the distances.
 
     Source: Kaiser and Egger, J. Mater. Chem. A 12, 11344 (2024), figures 7 and 10.
     """
+    require_nearest_image(np.asarray(cell, dtype=np.float64), float(r_edges[-1]))
     x = np.asarray(positions, dtype=np.float64)
     counts = np.zeros((len(r_edges) - 1, len(phi_edges) - 1), dtype=np.int64)
     bonds = units.vectors(x).reshape(len(x), -1, 3)

@@ -11,6 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hopecho.errors import HopechoError
+from hopecho.trajectory import is_orthogonal
 
 Array = NDArray[np.float64]
 
@@ -42,6 +43,29 @@ class Rdf:
 def perpendicular_widths(cell: Array) -> Array:
     """Distances between opposite faces of a cell (3, 3), A; (3,)."""
     return np.asarray(1.0 / np.linalg.norm(np.linalg.inv(cell), axis=0), dtype=np.float64)
+
+
+def require_nearest_image(cell: Array, distance: float) -> None:
+    """Raise where a distance (A) may reach past the nearest image found by rounding.
+
+    Raises
+    ------
+    HopechoError
+        Saying whether the cell is too small or too skewed.
+    """
+    widths = perpendicular_widths(cell)
+    if distance <= 0.5 * float(widths.min()) * (1.0 + 1e-9):
+        return
+    skewed = not is_orthogonal(cell) and distance <= 0.5 * np.linalg.norm(cell, axis=1).min()
+    raise HopechoError(
+        "The triclinic cell is too skewed for this distance."
+        if skewed
+        else "The cell is too small for this distance.",
+        got=f"{distance:g} A, half the shortest perpendicular width is {0.5 * widths.min():.3f} A",
+        fix="reduce the cell vectors (a shorter, less skewed choice), or use a larger cell"
+        if skewed
+        else "use a larger cell",
+    )
 
 
 def rdf(

@@ -70,8 +70,23 @@ def test_wrapped_positions_are_refused():
     whole = segment(2000)
     fractional = whole.positions @ np.linalg.inv(CELL)
     wrapped = (fractional - np.floor(fractional)) @ CELL
-    with pytest.raises(HopechoError, match=r"wrapped: atom \d+ jumps by about cell vector [abc]"):
+    message = r"wrapped into its triclinic cell: atom \d+ jumps by about cell vector [abc]"
+    with pytest.raises(HopechoError, match=message):
         join([Segment(whole.time_ps, wrapped, CELL, NUMBERS)])
+    box = np.diag([9.0, 9.0, 9.0])
+    with pytest.raises(HopechoError, match=r"is wrapped: atom \d+ jumps"):
+        join([Segment(whole.time_ps, whole.positions % 9.0, box, NUMBERS)])
+
+
+@pytest.mark.parametrize("step", [1.5, 3.0, 6.0])
+def test_sparse_frames_unwrapped_by_the_nearest_image_are_refused(step):
+    whole = segment(4000, step=step)
+    steps = np.diff(whole.positions @ np.linalg.inv(CELL), axis=0)
+    guess = np.cumsum(steps - np.rint(steps), axis=0) @ CELL
+    with pytest.raises(HopechoError, match="too sparsely sampled"):
+        join([Segment(whole.time_ps[1:], guess, CELL, NUMBERS)])
+    # The same frames, written unwrapped, are fine.
+    assert len(join([whole]).positions) == 4000
 
 
 def test_a_segment_that_restarts_from_wrapped_positions_is_refused():

@@ -92,6 +92,18 @@ def test_a_step_of_10_fs_loses_a_fifth_of_the_rate_at_600_cm1():
     assert rate / (2 * np.pi * nu * 5.0 / np.sqrt(2)) == pytest.approx(0.80, abs=0.01)
 
 
+def test_frames_too_far_apart_and_cells_too_skewed_are_refused():
+    with pytest.raises(HopechoError, match="too sparsely sampled for angular velocities"):
+        angular_velocity(np.zeros((9, 1, 12)), stride_ps=0.05)
+    x = frames(CORNERS[None])
+    for cell, message in (
+        (np.array([[8.0, 0, 0], [30.0, 8.0, 0], [0, 0, 8.0]]), "triclinic cell is too skewed"),
+        (np.eye(3) * 5.0, "cell is too small"),
+    ):
+        with pytest.raises(HopechoError, match=message):
+            find_units(x[0], NUMBERS, cell, centre="P", ligand="S", cutoff_angstrom=2.9)
+
+
 def test_densities_integrate_to_the_share_within():
     edges = np.linspace(-1.0, 1.0, 41)
     values = np.random.default_rng(0).normal(size=200_000)

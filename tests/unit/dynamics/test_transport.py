@@ -3,10 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from ase.data import atomic_numbers
 
 from hopecho.dynamics.transport import msd_record, transport
 from hopecho.errors import HopechoError
 from hopecho.trajectory import Trajectory
+from hopecho.units import sigma_s_per_m
 
 STRIDE, EDGE, T = 0.5, 18.0, 400.0
 NUMBERS = np.array([3] * 24 + [15] * 8 + [16] * 32)
@@ -133,6 +135,37 @@ def test_ions_that_only_vibrate_get_a_bound_and_no_number():
     assert record["d_tracer"].value is None
     assert record["d_tracer"].interval[1] > 0
     assert result.hops_record()["hop_rate"].value is None
+
+
+@pytest.mark.parametrize(
+    ("mobile", "framework", "oxidation", "charge"),
+    [
+        ("Na", {"Sb": 8, "S": 32}, {"Na": 1.0, "Sb": 5.0, "S": -2.0}, 1.0),
+        ("Ag", {"I": 24}, {"Ag": 1.0, "I": -1.0}, 1.0),
+        ("Mg", {"S": 24}, {"Mg": 2.0, "S": -2.0}, 2.0),
+    ],
+)
+def test_any_mobile_ion_works(mobile, framework, oxidation, charge):
+    """Na3SbS4 with polyanions, AgI without any, and a divalent ion."""
+    frame = [e for e, n in framework.items() for _ in range(n)]
+    numbers = np.array([atomic_numbers[e] for e in [mobile] * 24 + frame])
+    runs = []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        steps = (
+            rng.normal(size=(1500, len(numbers), 3))
+            * np.where(numbers == numbers[0], STEP, 0)[:, None]
+        )
+        x = rng.uniform(0, EDGE, (len(numbers), 3)) + np.cumsum(steps, axis=0)
+        runs.append(Trajectory(np.arange(1500) * STRIDE, x, np.eye(3) * EDGE, numbers))
+    record = analyse(runs, mobile=mobile, oxidation=oxidation).conductivity_record()
+    d = STEP**2 / (2 * STRIDE) * 1e-8
+    assert abs(record["d_tracer"].value - d) < 4 * record["d_tracer"].stderr
+    assert abs(record["haven_ratio"].value - 1.0) < 4 * record["haven_ratio"].stderr
+    expected = sigma_s_per_m(
+        d, number_density_m3=24 / (EDGE * 1e-10) ** 3, charge_e=charge, temperature_k=T
+    )
+    assert record["sigma_ne"].value == pytest.approx(expected, rel=0.1)
 
 
 def test_an_absent_mobile_element_is_an_error():
