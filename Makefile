@@ -39,6 +39,7 @@ demo-dft: .venv/installed.lock  ## labels by a real code: needs quantum-espresso
 
 bench: .venv/installed.lock  ## measurements behind the numbers in docs
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/msd.py
 	$(BIN)/python benchmarks/labels.py
 	$(BIN)/python benchmarks/featurise.py
 	$(BIN)/python benchmarks/fit.py

@@ -8,7 +8,6 @@ JSON: its energy and forces must agree, so that every column is the same.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from run import best_of, write
+from run import best_of, peer_environment, peer_python, write
 
 from hopecho.io.uf3_json import write_uf3_json
 from hopecho.structures.build import rattle, supercell
@@ -25,7 +24,6 @@ from hopecho.ufp.basis import BasisSpec, layout, potential_from
 from hopecho.ufp.features import featurise
 
 HERE = Path(__file__).parent
-VENV = HERE / ".venv" / "uf3"
 REQUIREMENTS = HERE.parent / "tests" / "unit" / "ufp" / "data" / "requirements-uf3.txt"
 PEER = "uf3 0.4.0"
 SPEC = BasisSpec(
@@ -39,29 +37,15 @@ SPEC = BasisSpec(
 TOLERANCE = 1e-9
 
 
-def peer_python() -> Path:
-    """Return the interpreter of the peer's environment, making it where it is not complete."""
-    python, done = VENV / "bin" / "python", VENV / "installed.txt"
-    if not done.exists() or done.read_bytes() != REQUIREMENTS.read_bytes():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
-        pip = [str(python), "-m", "pip", "install", "--quiet", "--prefer-binary"]
-        subprocess.run([*pip, "-r", str(REQUIREMENTS)], check=True)
-        done.write_bytes(REQUIREMENTS.read_bytes())
-    return python
-
-
 def peer(atoms: Atoms, coefficients: np.ndarray) -> dict[str, np.ndarray]:
     """Return what uf3_peer.py measured and predicted."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-    environment = os.environ | dict.fromkeys(names, "1")
-    environment.pop("PYTHONPATH", None)
     with tempfile.TemporaryDirectory() as name:
         model, structure, result = (Path(name) / f for f in ("m.json", "s.npz", "r.npz"))
         write_uf3_json(model, potential_from(SPEC, coefficients, {}))
         np.savez(structure, numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell.array)
-        script = [str(peer_python()), str(HERE / "uf3_peer.py")]
+        script = [str(peer_python("uf3", REQUIREMENTS)), str(HERE / "uf3_peer.py")]
         files = [str(model), str(structure), str(result)]
-        subprocess.run([*script, *files], check=True, env=environment)
+        subprocess.run([*script, *files], check=True, env=peer_environment())
         with np.load(result, allow_pickle=False) as data:
             return dict(data)
 

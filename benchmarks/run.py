@@ -7,7 +7,10 @@ times faster ours is), command, machine.
 from __future__ import annotations
 
 import json
+import os
 import platform
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +18,6 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
-from hopecho.dynamics.msd import msd_per_ion
 from hopecho.efg.model import EfgModel, EfgSettings, explicit_prediction, fit_efg_model
 from hopecho.efg.predict import predict_frames
 from hopecho.labels.model_efg import model_efg
@@ -43,6 +45,26 @@ def machine() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.processor()
+
+
+def peer_python(name: str, requirements: Path) -> Path:
+    """Return the interpreter of a peer's own environment, made where it is not complete."""
+    venv = Path(__file__).parent / ".venv" / name
+    python, done = venv / "bin" / "python", venv / "installed.txt"
+    if not done.exists() or done.read_bytes() != requirements.read_bytes():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(venv)], check=True)
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--prefer-binary"]
+        subprocess.run([*pip, "-r", str(requirements)], check=True)
+        done.write_bytes(requirements.read_bytes())
+    return python
+
+
+def peer_environment() -> dict[str, str]:
+    """Environment variables of a peer: one thread, and no hopecho."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+    environment = os.environ | dict.fromkeys(names, "1")
+    environment.pop("PYTHONPATH", None)
+    return environment
 
 
 def write(name: str, *, work: str, unit: str, ours: float, peers: dict[str, float]) -> None:
@@ -88,26 +110,5 @@ def efg() -> None:
     )
 
 
-def msd() -> None:
-    """MSD of 144 ions over 10 000 frames, all origins."""
-    x = np.cumsum(np.random.default_rng(2).normal(size=(10_000, 144, 3)), axis=0)
-    ours = best_of(lambda: msd_per_ion(x, n_lags=2000))
-
-    def direct() -> None:
-        for lag in range(0, 2000, 100):
-            ((x[lag:] - x[: len(x) - lag]) ** 2).mean(axis=0)
-
-    # Every hundredth lag is enough to know the rest.
-    naive = best_of(direct, repeats=2) * 100
-    write(
-        "msd",
-        work="MSD per ion, 144 ions x 10 000 frames, 2 000 lags",
-        unit="s",
-        ours=ours,
-        peers={"numpy, lag by lag": naive},
-    )
-
-
 if __name__ == "__main__":
     efg()
-    msd()
