@@ -47,7 +47,7 @@ rule efg:
 
 rule sae:
     input:
-        tensors_only(every_phase("acf_powder.json")),
+        tensors_only(every_phase("sae.json") + every_phase("sites.json")),
 
 
 rule transport:

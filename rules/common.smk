@@ -339,6 +339,12 @@ def start_file(wildcards):
     ]
 
 
+def crystal_file(wildcards):
+    """The list of sites of a crystal that is shipped; nothing for a glass or a file."""
+    kind = CAMPAIGN.config["phases"][wildcards.phase]["kind"]
+    return start_file(wildcards) if kind == "crystal" else []
+
+
 def dataset_inputs(wildcards):
     """The labels of a round, and everything that the rounds before it were trained on."""
     material, round_ = f"{RESULTS}/{wildcards.material}", int(wildcards.round)

@@ -39,3 +39,49 @@ rule correlation:
         " --csv {output.csv:q} --json {output.json:q}"
         " --sae {output.sae:q} --sae-json {output.sae_json:q} --spectrum {output.spectrum:q}"
         " --relaxation {output.relaxation:q} --log {log:q}"
+
+
+rule sites:
+    input:
+        h5md=lambda w: phase_files(
+            w.material, w.phase, w.temperature, "segment", ".h5md"
+        ),
+        efg=lambda w: phase_files(w.material, w.phase, w.temperature, "efg", ".h5"),
+        crystal=crystal_file,
+        code=code("sites"),
+    output:
+        json=phase_file("{temperature}K/sites.json"),
+        histograms=phase_file("{temperature}K/site_histograms.csv"),
+        traces=phase_file("{temperature}K/ion_traces.csv"),
+        angles=phase_file("{temperature}K/angles.csv"),
+        acf=phase_file("{temperature}K/acf_groups.csv"),
+    log:
+        log_file("sites/{material}-{phase}-{temperature}K.log"),
+    benchmark:
+        cost_file("sites/{material}-{phase}-{temperature}K.tsv")
+    conda:
+        ENV
+    params:
+        settings=settings(
+            None,
+            "phases.{phase}.supercell",
+            "correlation.b0",
+            "correlation.max_lag_fraction",
+            "correlation.echo_tp_us",
+            "correlation.echo_tm_us",
+            "correlation.echo_dead_time_us",
+            "transport.hop_distance_angstrom",
+            "transport.hop_window_ps",
+            "transport.site_cutoff_angstrom",
+            "materials.{material}.mobile",
+            "materials.{material}.oxidation",
+            "materials.{material}.polyanion",
+            "materials.{material}.isotope",
+            "labels.source",
+            seed=seed("sites", "material", "phase", "temperature"),
+        ),
+    shell:
+        python("sites") + " --h5md {input.h5md:q} --efg {input.efg:q}"
+        " --crystal {input.crystal:q} --settings {params.settings:q} --json {output.json:q}"
+        " --histograms {output.histograms:q} --traces {output.traces:q}"
+        " --angles {output.angles:q} --acf {output.acf:q} --log {log:q}"

@@ -62,7 +62,15 @@ rule report_page:
         ],
         echo=[
             path
-            for name in ("sae.json", "relaxation.json")
+            for name in (
+                "sae.json",
+                "relaxation.json",
+                "sites.json",
+                "site_histograms.csv",
+                "ion_traces.csv",
+                "angles.csv",
+                "acf_groups.csv",
+            )
             if EFG
             for path in every_phase(name)
         ],

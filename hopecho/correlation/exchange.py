@@ -175,3 +175,55 @@ def equal_classes(tensors: Array, *, tolerance: float) -> NDArray[np.int64]:
         if not near:
             heads.append(tensor)
     return class_of
+
+
+def exchange_modes(exchange: Exchange, tensors: ArrayLike) -> tuple[Array, Array]:
+    r"""Rates and amplitudes of the decay: :math:`C(t) = \sum_k a_k e^{-\lambda_k t}`.
+
+    Needs detailed balance, which `exchange_from_counts` gives. Rates of zero carry the plateau.
+
+    Returns
+    -------
+    rates : ndarray (n_sites,)
+        Increasing, inverse time.
+    amplitudes : ndarray (n_sites,)
+        Not negative, in the square of the unit of `tensors`.
+
+    Raises
+    ------
+    HopechoError
+        Without detailed balance.
+    """
+    p, t = exchange.population, np.asarray(tensors, dtype=np.float64)
+    t = t.reshape(p.size, -1)
+    flux = p[:, None] * exchange.rates
+    if np.abs(flux - flux.T).max(initial=0.0) > 1e-9 * max(np.abs(flux).max(initial=0.0), 1e-300):
+        raise HopechoError(
+            "These rates have no detailed balance.",
+            got="p_i W_ij differs from p_j W_ji",
+            fix="use exchange_from_counts, or tensor_correlation",
+        )
+    used = p > 0.0
+    root = np.sqrt(p[used])
+    symmetric = root[:, None] * exchange.rates[np.ix_(used, used)] / root
+    values, vectors = np.linalg.eigh(0.5 * (symmetric + symmetric.T))
+    amplitudes = ((vectors.T @ (root[:, None] * t[used])) ** 2).sum(axis=1)
+    order = np.argsort(-values)
+    rates = np.maximum(-values[order], 0.0)
+    scale = float(rates.max(initial=0.0))
+    return np.where(rates > 1e-10 * scale, rates, 0.0), amplitudes[order]
+
+
+def exchange_decay(exchange: Exchange, tensors: ArrayLike) -> tuple[float, float]:
+    r"""Integral time of the decaying part, and the plateau as a share of C(0).
+
+    .. math:: \bar\tau = \sum_{\lambda > 0} a_k / \lambda_k \Big/ \sum_{\lambda > 0} a_k
+
+    The time is infinite where nothing decays; the plateau is 1 then.
+    """
+    rates, amplitudes = exchange_modes(exchange, tensors)
+    decays = rates > 0.0
+    moving, total = float(amplitudes[decays].sum()), float(amplitudes.sum())
+    if moving <= 1e-12 * total:
+        return float("inf"), 1.0
+    return float((amplitudes[decays] / rates[decays]).sum()) / moving, 1.0 - moving / total

@@ -24,6 +24,7 @@ from hopecho.report.model_drawings import (
     parity,
     uncertainty,
 )
+from hopecho.report.site_drawings import site_drawings
 from hopecho.report.tensor_drawings import efg_learning, orientations
 from hopecho.report.words import quantity_text
 
@@ -41,6 +42,7 @@ def drawings(view: CampaignView, ledger: pd.DataFrame) -> list[Drawing]:
         decays = (_powder(view, material), _other_decays(view, material)) if view.tensors else ()
         figures += [
             *decays,
+            *(site_drawings(view, material) if view.tensors else ()),
             _displacements(view, material),
             _collective(view, material),
             *_pair_distributions(view, material),

@@ -25,7 +25,7 @@ def echo_tables(view: CampaignView) -> Html:
 
 def _signals(view: CampaignView) -> Html:
     """S2 at the first and last mixing time, by route."""
-    records = {case: view.record(f"{case.folder}/sae.json") for case in view.cases}
+    records = {case: _record(view, case) for case in view.cases}
     times = list(dict.fromkeys(e["tp_us"] for r in records.values() for e in _echoes(r)))
     rows: list[list[object]] = []
     used: dict[str, str] = {}
@@ -35,7 +35,9 @@ def _signals(view: CampaignView) -> Html:
             used.setdefault(route, content["basis"])
             own = {e["tp_us"]: e for e in content["echoes"]}
             cells = [_cell(own[tp]) if tp in own else ABSENT for tp in times]
-            rows.append([ROUTES.get(route, route), *cells, file_name(f"{case.folder}/sae.json")])
+            rows.append(
+                [ROUTES.get(route, route), *cells, file_name(f"{case.folder}/{_source(route)}")]
+            )
     head = ["route", *(f"tp = {tp:g}\u00a0µs" for tp in times), "file"]
     said = items(join((tag("strong", ROUTES.get(r, r), ": "), b, ".")) for r, b in used.items())
     note = (
@@ -45,8 +47,19 @@ def _signals(view: CampaignView) -> Html:
     return join((table(head, rows), tag("p", note, css="note"), said))
 
 
+def _record(view: CampaignView, case: Case) -> dict[str, Any]:
+    """Record of a case, with the route of its site list where it has one."""
+    record = view.record(f"{case.folder}/sae.json")
+    jumps = view.record(f"{case.folder}/sites.json")["echo"]
+    return record | {"routes": record["routes"] | (jumps["routes"] if jumps else {})}
+
+
 def _echoes(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [e for content in record["routes"].values() for e in content["echoes"]]
+
+
+def _source(route: str) -> str:
+    return "sites.json" if route == "exchange" else "sae.json"
 
 
 def _cell(echo: Mapping[str, Any]) -> str:

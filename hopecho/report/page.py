@@ -12,6 +12,7 @@ from hopecho.report.echo_tables import echo_tables
 from hopecho.report.gates import gates
 from hopecho.report.making import cost, made
 from hopecho.report.markup import Html, join, tag
+from hopecho.report.site_drawings import site_table
 from hopecho.report.template import page
 
 
@@ -51,4 +52,5 @@ def build_page(results: Path, summary_path: Path) -> str:
 
 
 def _echo(view: CampaignView) -> tuple[str, str, Html]:
-    return "regimes", "What an echo would see", join((regimes(view), echo_tables(view)))
+    said = join((regimes(view), site_table(view), echo_tables(view)))
+    return "regimes", "What an echo would see", said

@@ -112,6 +112,33 @@ def write_echo(folder, phase, temperature):
     write_json(folder / "relaxation.json", record, provenance=origin())
 
 
+def write_sites(folder, phase, temperature):
+    kinds = ("LiS4", "LiS6") if phase == "beta" else ("cage",)
+    x = np.linspace(0.0, 100.0, 8)
+    rows = [pd.DataFrame({"quantity": q, "kind": k, "value_khz": x, "density": 0.01 + 0 * x})
+            for q in ("cq", "omega_q") for k in kinds]  # fmt: skip
+    write_csv(folder / "site_histograms.csv", pd.concat(rows), provenance=origin())
+    rows = [pd.DataFrame({"replica": 0, "ion": i, "time_ps": x, "cq_khz": 80 + x, "omega_q_khz": x,
+                          "hops": (x > 50).astype(int)}) for i in (3, 5)]  # fmt: skip
+    write_csv(folder / "ion_traces.csv", pd.concat(rows), provenance=origin())
+    t, p = (a.ravel() for a in np.meshgrid([22.5, 67.5], [22.5, 67.5]))
+    angles = pd.DataFrame({"theta_deg": t, "phi_deg": p, "density": 1.0 + 0 * t})
+    write_csv(folder / "angles.csv", angles, provenance=origin())
+    lag = np.array([0.0, 1.0, 10.0])
+    rows = [pd.DataFrame({"group": g, "lag_ps": lag, "acf": [1.0, 0.4, 0.3], "acf_err": 0.01,
+                          "n_ions": 48}) for g in ("all", "hop")]  # fmt: skip
+    write_csv(folder / "acf_groups.csv", pd.concat(rows), provenance=origin())
+    exchange = {
+        "tau_predicted": resolved(0.07, 0.01, "ns"),
+        "plateau_predicted": 0.012,
+        "return_share": 0.54,
+        "rates": {"LiS4->LiS6": resolved(3.3e9, 4e8, "1/s"), "LiS6->LiS4": limit("1/s", high=1e8)},
+        "predicted_curve": {"lag_ps": [1.0, 10.0], "acf": [0.4, 0.2]},
+    }
+    both = {"exchange": exchange if phase == "beta" else None, "echo": None}
+    write_json(folder / "sites.json", both, provenance=origin())
+
+
 def write_transport(folder, phase, temperature, rng):
     lag = np.round(np.arange(0.0, 40.0, 0.5), 3)
     d_a2_ps = {("beta", 300): 0.0, ("amorphous", 300): 3e-3}.get((phase, temperature), 0.03)
@@ -311,6 +338,7 @@ def write_phase(folder, phase, rng):
         write_transport(own, phase, temperature, rng)
         write_json(own / "extrapolation.json", EXTRAPOLATION, provenance=origin())
         write_echo(own, phase, temperature)
+        write_sites(own, phase, temperature)
         for q in range(n_quenches):
             for r in range(n_replicas):
                 for s in range(2):

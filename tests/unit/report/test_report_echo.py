@@ -6,6 +6,7 @@ import re
 from hopecho.io.results import read_json
 from hopecho.report.campaign import CampaignView
 from hopecho.report.echo_tables import echo_tables
+from hopecho.report.site_drawings import site_drawings, site_table
 
 
 def text_of(page):
@@ -26,3 +27,22 @@ def test_t1_is_a_value_a_bound_or_nothing(campaign):
     assert "< 4.6 s (95 %)" in said
     assert "not determined" in said
     assert "one exponential assumed" in said
+
+
+def test_jumps_predict_a_time_that_stands_beside_the_fitted_one(campaign):
+    view = CampaignView(campaign, read_json(campaign / "summary.json"))
+    said = text_of(site_table(view))
+    assert "70 ps (68 %: 60 to 80)" in said
+    assert "LiS4 → LiS6 3.3 × 10⁹ /s" in said
+    assert "LiS6 → LiS4" not in said
+    assert "54 %" in said
+    assert "amorphous" not in said
+
+
+def test_the_figures_of_the_sites_name_their_files(campaign):
+    view = CampaignView(campaign, read_json(campaign / "summary.json"))
+    figures = list(site_drawings(view, "li3ps4"))
+    names = ["li3ps4-sites", "li3ps4-traces", "li3ps4-angles", "li3ps4-groups"]
+    assert [f.name for f in figures] == names
+    assert all(f.svg.startswith("<svg") and f.files for f in figures)
+    assert "chosen by what they did" in figures[-1].look_for

@@ -1,0 +1,210 @@
+"""Hops and tensors together, for one phase and temperature: sites, traces, maps, predicted tau."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hopecho.correlation.echo_models import EchoPlan, echo_record, frequency_tensors
+from hopecho.correlation.exchange import Exchange
+from hopecho.correlation.sae import detection_us, exchange_echo
+from hopecho.dynamics.hops import HopLog, cage_hops
+from hopecho.dynamics.probes import (
+    CHOICE_BIAS,
+    angle_map,
+    averaged,
+    group_acf,
+    histograms,
+    thin,
+    traces,
+)
+from hopecho.dynamics.site_tensors import (
+    MIN_JUMPS,
+    SiteTensors,
+    predicted_decay,
+    site_record,
+    site_tensors,
+)
+from hopecho.dynamics.sites import CrystalSites, aligned, kind_census, site_log
+from hopecho.errors import HopechoError
+from hopecho.trajectory import Trajectory, framework_frame
+
+Array = NDArray[np.float64]
+
+NO_SITES = "cage"
+"""Kind of every place in a phase without a list of sites."""
+
+
+@dataclass(frozen=True)
+class SiteAnalysis:
+    """Files of the analysis: one record, and tables in long form."""
+
+    record: dict[str, Any]
+    tables: dict[str, dict[str, Any]]
+    """histograms, traces, angles, acf."""
+
+
+@dataclass(frozen=True)
+class SiteSettings:
+    """Choices of the analysis."""
+
+    mobile: str
+    oxidation: Mapping[str, float]
+    isotope: str
+    b0: ArrayLike
+    hop_distance_angstrom: float
+    hop_window_ps: float
+    max_lag_fraction: float
+    plan: EchoPlan
+    seed: int
+
+
+def analyse_sites(
+    trajectories: Sequence[Trajectory],
+    efg: Sequence[NDArray[np.floating]],
+    *,
+    sites: CrystalSites | None,
+    settings: SiteSettings,
+) -> SiteAnalysis:
+    """Analyse all replicas of one phase and temperature.
+
+    Parameters
+    ----------
+    trajectories : sequence of Trajectory
+        Replicas.
+    efg : sequence of ndarray (n_frames, n_ions, 5)
+        Tensors of the mobile ions in the same frames, isometric components, a.u.
+    sites : CrystalSites or None
+        Sites of the crystal; None for a phase without, whose hops are jumps of cages.
+    settings : SiteSettings
+        Choices.
+
+    Raises
+    ------
+    HopechoError
+        If tensors and positions do not belong together.
+    """
+    stride = trajectories[0].stride_ps
+    window = settings.hop_window_ps
+    for t, x in zip(trajectories, efg, strict=True):
+        expected = (len(t.time_ps), int(t.select(settings.mobile).sum()), 5)
+        if x.shape != expected:
+            raise HopechoError(
+                "Tensors and positions are not of the same frames and ions.",
+                got=f"tensors {x.shape}, positions {expected[:2]}",
+                fix="predict the tensors of these segments again",
+            )
+    logs = [_log(t, sites, settings) for t in trajectories]
+    kinds = [_kinds(log, sites, len(x)) for log, x in zip(logs, efg, strict=True)]
+    n_window = max(1, round(window / stride))
+    slow = averaged(efg, n_window)
+    # The label in the middle of the window belongs to its average.
+    labels = [k[n_window // 2 :][: len(x)] for k, x in zip(kinds, slow, strict=True)]
+    known: dict[str, Any] = {"isotope": settings.isotope, "b0": settings.b0}
+    columns, moments = histograms(thin(slow), thin(labels), **known)
+    record: dict[str, Any] = {
+        "kinds": moments,
+        "window_ps": n_window * stride,
+        "n_hops": [len(log.ion) for log in logs],
+        "n_hopping_ions": [len(np.unique(log.ion)) for log in logs],
+        "choice_bias": CHOICE_BIAS,
+        "census": None if sites is None else kind_census(sites),
+        "exchange": None,
+        "echo": None,
+    }
+    if sites is not None:
+        record |= _exchange(logs, efg, sites, stride, settings)
+    acf = group_acf(
+        efg,
+        _groups(logs, kinds),
+        stride_ps=stride,
+        max_lag_fraction=settings.max_lag_fraction,
+    )
+    tables = {
+        "histograms": columns,
+        "traces": traces(efg, logs, stride_ps=stride, n_window=n_window, **known),
+        "angles": dict(angle_map(thin(slow), settings.b0)),
+        "acf": acf,
+    }
+    return SiteAnalysis(record, tables)
+
+
+def _log(t: Trajectory, sites: CrystalSites | None, s: SiteSettings) -> HopLog:
+    mask = t.select(s.mobile)
+    x, _ = framework_frame(t.positions, t.numbers, mask, charges=s.oxidation)
+    if sites is None:
+        return cage_hops(
+            x[:, mask],
+            stride_ps=t.stride_ps,
+            threshold_a=s.hop_distance_angstrom,
+            window_ps=s.hop_window_ps,
+            min_residence_ps=s.hop_window_ps,
+        )
+    placed = aligned(sites, x[:, ~mask].mean(axis=0))
+    return site_log(x[:, mask], placed, stride_ps=t.stride_ps, window_ps=s.hop_window_ps)
+
+
+def _kinds(log: HopLog, sites: CrystalSites | None, n_frames: int) -> NDArray[np.str_]:
+    """Kind of site of every frame and ion, (n_frames, n_ions)."""
+    if sites is None or log.occupation is None:
+        return np.full((n_frames, log.n_ions), NO_SITES)
+    return np.asarray(np.array(sites.kind)[log.occupation])
+
+
+def _groups(
+    logs: Sequence[HopLog], kinds: Sequence[NDArray[np.str_]]
+) -> dict[str, list[NDArray[np.int64]]]:
+    """Ions of each replica by starting site, and those that hop and that do not."""
+    groups: dict[str, list[NDArray[np.int64]]] = {
+        "all": [np.arange(log.n_ions) for log in logs],
+        "hop": [np.unique(log.ion) for log in logs],
+        "stay": [np.setdiff1d(np.arange(log.n_ions), log.ion) for log in logs],
+    }
+    names = np.unique(np.concatenate([k[0] for k in kinds]))
+    for name in names if len(names) > 1 else []:
+        groups[f"start {name}"] = [np.flatnonzero(k[0] == name) for k in kinds]
+    return groups
+
+
+def _exchange(
+    logs: Sequence[HopLog],
+    efg: Sequence[NDArray[np.floating]],
+    sites: CrystalSites,
+    stride_ps: float,
+    s: SiteSettings,
+) -> dict[str, Any]:
+    """Jump matrix, tensors, predicted decay, and the echo of the exchange."""
+    khz = [frequency_tensors(x, s.isotope) for x in efg]
+    tensors = site_tensors(logs, khz, sites, stride_ps=stride_ps)
+    predicted = predicted_decay(tensors, rng=np.random.default_rng(s.seed))
+    longest = s.max_lag_fraction * min(len(x) for x in efg) * stride_ps
+    record: dict[str, Any] = {"exchange": site_record(tensors, predicted, longest_lag_ps=longest)}
+    if predicted.n_effective < MIN_JUMPS:
+        return record
+    nu = float(np.sqrt(2.0 / 15.0 * tensors.mean_square_khz2))
+    run_ps = max(len(x) for x in efg) * stride_ps
+    routes = {"exchange": _signals(tensors, s.plan)}
+    echo = echo_record(routes, plan=s.plan, run_ps=run_ps, rms_omega_q_khz=nu)
+    return record | {"echo": echo}
+
+
+def _signals(tensors: SiteTensors, plan: EchoPlan) -> list[Any]:
+    """Echo of ions that jump without memory between the sites that were visited."""
+    visited = tensors.time_ps > 0.0
+    per_ps = tensors.exchange()
+    exchange = Exchange(per_ps.rates[np.ix_(visited, visited)] * 1e6, per_ps.population[visited])
+    return [
+        exchange_echo(
+            exchange,
+            tensors.tensors_khz[visited],
+            tp_us=tp,
+            td_us=detection_us(tp, plan.dead_time_us),
+            tm_us=plan.mixing_times(),
+            tolerance=1e-5,
+        )
+        for tp in plan.tp_us
+    ]
