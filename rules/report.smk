@@ -10,6 +10,7 @@ rule summary:
         segments=every_segment(".json"),
         extrapolation=[] if FOREIGN else every_phase("extrapolation.json"),
         acf=[path for c in CURVES for path in every_phase(f"{c}.json")],
+        powder=[path for path in every_phase("acf_powder.csv") if EFG],
         transport=[
             path
             for name in ("msd", "conductivity", "hops")

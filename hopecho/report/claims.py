@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hopecho.report.campaign import CampaignView, Case, unmet
+from hopecho.report.decay_details import decay_details
 from hopecho.report.markup import Html, file_name, items, join, table, tag
 from hopecho.report.words import (
     ABSENT,
@@ -178,6 +179,7 @@ def claim_tables(view: CampaignView) -> Html:
                 "returns a time also for sites that never move.",
                 css="note",
             ),
+            decay_details(view),
             tag("h3", "Plateau, transport and hops"),
         )
         if view.tensors

@@ -9,6 +9,7 @@ from typing import Any
 from hopecho.config import PROJECT_ROOT
 from hopecho.io.results import read_json
 from hopecho.labels.store import LabelStore
+from hopecho.report.decay_details import activation_energies, tensor_error_effects
 from hopecho.report.label_sets import gather
 
 CLAIMS: Sequence[tuple[str, str]] = (
@@ -69,9 +70,9 @@ def summarise(
     dict
         ``labels``, ``claims``, ``learning``, ``heldout``, ``uncertainty``, ``efg``, ``structures``,
         ``segments``, ``label_sets``, ``fit``, ``extrapolation``, ``grid``, ``reference``,
-        ``targets``.
-        Without field gradients ``efg`` is empty and no claim is made of correlation functions; of a
-        potential made elsewhere ``extrapolation`` is not known.
+        ``targets``, ``activation_energy``, ``tensor_errors``. Without field gradients ``efg`` is
+        empty and no claim is made of correlation functions; of a potential made elsewhere
+        ``extrapolation`` is not known.
     """
     claims = [
         claim
@@ -107,6 +108,8 @@ def summarise(
         "segments": {m: _segments(results / m, phases, members) for m, phases in run.items()},
         "label_sets": {m: gather(results / m, store) for m in run},
         "reference": {m: _reference(m) for m in run},
+        "activation_energy": activation_energies(claims),
+        "tensor_errors": tensor_error_effects(results, claims, errors) if efg else [],
         "targets": dict(targets or {}),
     }
 

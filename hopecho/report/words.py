@@ -21,6 +21,7 @@ SYMBOLS: Mapping[str, str] = {
     "sigma_ne": "σ",
     "sigma_einstein": "σ",
     "haven_ratio": "H",
+    "activation_energy": "E",
 }
 NOT_SEEN: Mapping[str, str] = {
     "tau_sae": "no decay seen",

@@ -55,6 +55,7 @@ def decay_record(phase, temperature):
         "headline_fit": "exponential",
         "smallest_decay": 0.061,
         "run_ps": 200.0,
+        "zero_lag": 800.0,
         "vibrational_amplitude": resolved(1.0 - amplitude, 0.012),
     }
     if tau:

@@ -5,6 +5,7 @@ import re
 
 from hopecho.io.results import read_json
 from hopecho.report.campaign import CampaignView
+from hopecho.report.decay_details import decay_details
 from hopecho.report.echo_tables import echo_tables
 from hopecho.report.site_drawings import site_drawings, site_table
 
@@ -46,3 +47,20 @@ def test_the_figures_of_the_sites_name_their_files(campaign):
     assert [f.name for f in figures] == names
     assert all(f.svg.startswith("<svg") and f.files for f in figures)
     assert "chosen by what they did" in figures[-1].look_for
+
+
+def test_activation_energy_and_the_effect_of_tensor_errors(campaign):
+    summary = read_json(campaign / "summary.json")
+    said = text_of(decay_details(CampaignView(campaign, summary)))
+    energies = {e["phase"]: e["activation_energy"] for e in summary["activation_energy"]}
+    # ln(12.3/1.9) over the difference of 1/kT between 300 and 500 K
+    assert abs(energies["amorphous"]["value"] - 0.1207) < 1e-3
+    assert energies["beta"]["value"] is None
+    assert "1 of 2 decay times are resolved" in said
+    effects = summary["tensor_errors"]
+    assert [(e["phase"], e["temperature_k"]) for e in effects] == [
+        ("beta", 500), ("amorphous", 300), ("amorphous", 500),
+    ]  # fmt: skip
+    assert all(abs(e["static_share"] - 4.0 / 800.0) < 1e-9 for e in effects)
+    assert "2.0 / 3.0 kHz" in said
+    assert "its error" in said

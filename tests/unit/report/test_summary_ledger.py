@@ -10,6 +10,7 @@ from hopecho.labels.interface import Label, structure_hash
 from hopecho.labels.store import LabelStore
 from hopecho.report.ledger import COLUMNS, by_rule, ledger, md_costs
 from hopecho.report.summary import CLAIMS, summarise
+from hopecho.units import Quantity
 
 
 def census(**quarantined):
@@ -18,6 +19,7 @@ def census(**quarantined):
 
 
 DETAIL = ("fits", "headline_fit", "regime", "reason", "smallest_decay", "run_ps")
+LIMIT = Quantity(None, None, (1.0, None), "ns", 9, 0.95, "bound").to_dict()
 
 
 @pytest.fixture
@@ -28,9 +30,8 @@ def results(tmp_path):
         folder = m / "phases" / phase
         for name in {n for n, _ in CLAIMS}:
             keys = [k for n, k in CLAIMS if n == name]
-            record = {k: {"value": f"{phase} {name} {k}"} for k in keys} | dict.fromkeys(
-                DETAIL, "d"
-            )
+            record = {k: LIMIT | {"where": f"{phase} {name} {k}"} for k in keys}
+            record |= dict.fromkeys(DETAIL, "d")
             write_json(folder / "300K" / name, record)
         write_json(folder / "300K/extrapolation.json", {"share_beyond": 0.25, "provenance": {}})
         write_json(folder / "quench0/structure.json", {"density_g_cm3": 1.8, "provenance": {}})
@@ -59,7 +60,7 @@ def test_every_claim_stands_with_its_file(results):
     assert len(said["claims"]) == 2 * len(CLAIMS)
     for claim in said["claims"]:
         name = claim["path"].rsplit("/", 1)[1]
-        assert claim["quantity"]["value"] == f"{claim['phase']} {name} {claim['claim']}"
+        assert claim["quantity"]["where"] == f"{claim['phase']} {name} {claim['claim']}"
         assert claim["curve"] == (name.removesuffix(".json") if name.startswith("acf") else None)
         assert (claim["claim"] == "tau_sae") == ("regime" in claim)
 
