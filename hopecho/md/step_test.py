@@ -253,8 +253,8 @@ def window_lines(
     """Mean slope of consecutive windows, and its error from their scatter.
 
     The energy of a shadow Hamiltonian wanders on all times up to the run's, and one line through
-    all of it takes part of that for a drift: its block-mean error was 2 to 4 times too small for
-    Li3PS4. The slopes of windows scatter by what a window's noise does, slow part included.
+    all of it takes part of that for a drift: its block-mean error was 2 to 5 times too small for
+    10 ps of Li3PS4. The slopes of windows scatter as their noise does, slow part included.
 
     Parameters
     ----------
