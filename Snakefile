@@ -40,6 +40,11 @@ rule production:
         every_segment(".h5md"),
 
 
+rule bursts:
+    input:
+        every_burst(".h5md"),
+
+
 rule efg:
     input:
         tensors_only(every_efg()),

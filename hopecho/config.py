@@ -369,6 +369,8 @@ def _check_lengths(config: dict[str, Any], files: Sequence[Path]) -> None:
     _check_multiple(
         files, ("md", "segment_ps"), chunk_ps, md["stride_ps"], "md.stride_ps per chunk"
     )
+    _check_bursts(config, files)
+    _check_step_test(config, files)
     steps = (
         (("learning", "md_ps"), learning["md_ps"], learning, "learning.dt_fs"),
         (("learning", "stride_ps"), learning["stride_ps"], learning, "learning.dt_fs"),
@@ -395,11 +397,48 @@ def _check_lags(
         _fail(files, ("correlation", "t_min_ps"), problem, got, fix)
 
 
-def _check_multiple(files: Sequence[Path], key: Key, value: float, unit: float, name: str) -> None:
+def _check_bursts(config: dict[str, Any], files: Sequence[Path]) -> None:
+    """A burst starts where a segment does, and holds whole strides, enough for a spectrum."""
+    md, key = config["md"], ("md", "bursts")
+    bursts, campaign = md["bursts"], Campaign(config)
+    if not bursts["count"]:
+        return
+    shortest = min(
+        (campaign.segments(phase, t), f"md.length_ps.{phase}.{t}")
+        for phases in config["run"].values()
+        for phase in phases
+        for t in md["temperatures_k"]
+    )
+    if bursts["count"] > shortest[0]:
+        got = f"{bursts['count']}, and {shortest[0]} segments in {shortest[1]}"
+        fix = f"set md.bursts.count <= {shortest[0]}, or a longer {shortest[1]}"
+        _fail(files, (*key, "count"), "asks for more bursts than a run has segments", got, fix)
+    stride = bursts["stride_fs"]
+    _check_multiple(files, (*key, "stride_fs"), stride, md["dt_fs"], "md.dt_fs", unit_name="fs")
+    length, name = bursts["length_ps"], "md.bursts.stride_fs"
+    _check_multiple(files, (*key, "length_ps"), length, stride * 1e-3, name)
+    if length < 0.1 * stride * (1 - 1e-9):
+        fix = f"set it to at least {0.1 * stride:g}"
+        _fail(files, (*key, "length_ps"), "leaves fewer than 100 frames", f"{length:g} ps", fix)
+
+
+def _check_step_test(config: dict[str, Any], files: Sequence[Path]) -> None:
+    """A drift with an error needs enough energies with the longest step."""
+    test = config["md"]["step_test"]
+    needed = 1.0 * max([1.0, *(dt / 6.0 for dt in test["dt_fs"])])
+    if test["dt_fs"] and test["length_ps"] < needed:
+        fix = f"set it to at least {needed:g}, better 20"
+        got = f"{test['length_ps']:g} ps"
+        _fail(files, ("md", "step_test", "length_ps"), "is too short to see a drift", got, fix)
+
+
+def _check_multiple(
+    files: Sequence[Path], key: Key, value: float, unit: float, name: str, *, unit_name: str = "ps"
+) -> None:
     count = value / unit
     if count < 0.999 or not math.isclose(count, round(count), rel_tol=1e-6):
-        fix = f"make it a whole multiple of {name} ({unit:g} ps)"
-        _fail(files, key, f"does not fit {name}", f"{value:g} ps", fix)
+        fix = f"make it a whole multiple of {name} ({unit:g} {unit_name})"
+        _fail(files, key, f"does not fit {name}", f"{value:g} {unit_name}", fix)
 
 
 class Campaign:

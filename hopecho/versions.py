@@ -32,4 +32,6 @@ RESULT_VERSIONS = {
     "sampling": 1,
     "structure": 1,
     "production": 1,
+    "burst": 1,
+    "step_test": 1,
 }

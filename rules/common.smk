@@ -76,6 +76,7 @@ wildcard_constraints:
     temperature=r"\d+",
     replica=r"\d+",
     segment=r"\d+",
+    burst=r"\d+",
     candidate=r"\d+",
     seed=r"\d+",
     label_set=r"al/\d+/candidates|al/\d+/audit|heldout|efg",
@@ -171,6 +172,31 @@ def _every(build):
 
 def every_segment(suffix):
     return _every(lambda m, p, t: phase_files(m, p, t, "segment", suffix))
+
+
+def burst_files(material, phase, temperature_k, suffix):
+    """The bursts of every run of a phase at a temperature, in order: velocities (.h5md), gates (.json)."""
+    return [
+        f"{run_folder(r.material, r.phase, r.quench, r.temperature_k, r.replica)}/burst{b}{suffix}"
+        for r in CAMPAIGN.runs(material, phase, temperature_k)
+        for b in range(CAMPAIGN.get("md.bursts.count"))
+    ]
+
+
+def every_burst(suffix):
+    return _every(lambda m, p, t: burst_files(m, p, t, suffix))
+
+
+def step_tests():
+    """The test of the time step for every phase, at the temperature that asks most of it."""
+    if not CAMPAIGN.get("md.step_test.dt_fs"):
+        return []
+    hottest = max(CAMPAIGN.get("md.temperatures_k"))
+    return [
+        f"{RESULTS}/{m}/phases/{p}/{hottest}K/step_test.json"
+        for m, phases in CAMPAIGN.config["run"].items()
+        for p in phases
+    ]
 
 
 def tensors_only(paths):
@@ -392,10 +418,34 @@ def md_settings(**extra):
     )
 
 
+def burst_settings(wildcards):
+    return settings(
+        "burst",
+        "materials.{material}.elements",
+        "materials.{material}.masses_u",
+        "materials.{material}.polyanion",
+        "materials.{material}.mobile",
+        "md.dt_fs",
+        "md.bursts.length_ps",
+        "md.bursts.stride_fs",
+        temperature_k=lambda w: int(w.temperature),
+        replica=lambda w: int(w.replica),
+        burst=lambda w: int(w.burst),
+    )(wildcards)
+
+
 def segment_start(wildcards):
+    return start_state(wildcards, int(wildcards.segment))
+
+
+def burst_start(wildcards):
+    """A burst starts where the segment of the same number does."""
+    return start_state(wildcards, int(wildcards.burst))
+
+
+def start_state(wildcards, index):
     """The end of the segment before, or of the equilibration."""
     folder = run_file("").format(**dict(wildcards)).rstrip("/")
-    index = int(wildcards.segment)
     return (
         f"{folder}/segment{index - 1}.restart"
         if index

@@ -74,3 +74,71 @@ rule segment:
         " --potential {input.potential:q} --start {input.restart:q}"
         " --settings {params.settings:q} --scratch {params.scratch:q} --h5md {output.h5md:q}"
         " --restart {output.restart:q} --report {output.report:q} --log {log:q}"
+
+
+rule burst:
+    input:
+        structure=phase_file("quench{quench}/structure.extxyz"),
+        potential=accepted_potential,
+        restart=burst_start,
+    output:
+        h5md=run_file("burst{burst}.h5md"),
+        report=run_file("burst{burst}.json"),
+    log:
+        log_file(
+            "burst/{material}-{phase}-{quench}-{temperature}K-{replica}-{burst}.log"
+        ),
+    benchmark:
+        cost_file(
+            "burst/{material}-{phase}-{quench}-{temperature}K-{replica}-{burst}.tsv"
+        )
+    conda:
+        ENV
+    threads: MD_JOB["cpus"]
+    resources:
+        mem_mb=MD_JOB["mem_mb"],
+        runtime=MD_JOB["runtime_min"],
+    params:
+        settings=burst_settings,
+        scratch=scratch_folder(
+            "{material}/{phase}/{quench}-{temperature}K-{replica}/burst{burst}"
+        ),
+    shell:
+        python("burst") + f" --lammps {LAMMPS} --pair-style {PAIR_STYLE}"
+        " --structure {input.structure:q}"
+        " --potential {input.potential:q} --start {input.restart:q}"
+        " --settings {params.settings:q} --scratch {params.scratch:q} --h5md {output.h5md:q}"
+        " --report {output.report:q} --log {log:q}"
+
+
+rule step_test:
+    input:
+        structure=phase_file("quench0/structure.extxyz"),
+        potential=accepted_potential,
+        restart=phase_file("quench0/{temperature}K/replica0/equilibrated.restart"),
+    output:
+        report=phase_file("{temperature}K/step_test.json"),
+    log:
+        log_file("step_test/{material}-{phase}-{temperature}K.log"),
+    benchmark:
+        cost_file("step_test/{material}-{phase}-{temperature}K.tsv")
+    conda:
+        ENV
+    threads: MD_JOB["cpus"]
+    resources:
+        mem_mb=MD_JOB["mem_mb"],
+        runtime=MD_JOB["runtime_min"],
+    params:
+        settings=settings(
+            "step_test",
+            "materials.{material}.elements",
+            "md.step_test",
+            temperature_k=lambda w: int(w.temperature),
+        ),
+        scratch=scratch_folder("{material}/{phase}/step_test-{temperature}K"),
+    shell:
+        python("step_test") + f" --lammps {LAMMPS} --pair-style {PAIR_STYLE}"
+        " --structure {input.structure:q}"
+        " --potential {input.potential:q} --start {input.restart:q}"
+        " --settings {params.settings:q} --scratch {params.scratch:q}"
+        " --report {output.report:q} --log {log:q}"

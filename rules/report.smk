@@ -9,6 +9,8 @@ rule summary:
         efg=[f"{RESULTS}/{m}/efg/fit.json" for m in CAMPAIGN.config["run"] if EFG],
         segments=every_segment(".json"),
         extrapolation=[] if FOREIGN else every_phase("extrapolation.json"),
+        bursts=every_burst(".json"),
+        step_tests=step_tests(),
         acf=[path for c in CURVES for path in every_phase(f"{c}.json")],
         powder=[path for path in every_phase("acf_powder.csv") if EFG],
         transport=[
@@ -42,6 +44,7 @@ rule summary:
         + " --results {params.results:q} --settings {params.settings:q}"
         " --store {params.store:q}"
         " --members {input.learning:q} {input.structures:q} {input.segments:q}"
+        " {input.bursts:q} {input.step_tests:q}"
         " --summary {output.summary:q} --ledger {output.ledger:q} --log {log:q}"
 
 

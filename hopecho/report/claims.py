@@ -8,6 +8,7 @@ from typing import Any
 from hopecho.report.campaign import CampaignView, Case, unmet
 from hopecho.report.decay_details import decay_details
 from hopecho.report.markup import Html, file_name, items, join, table, tag
+from hopecho.report.short_runs import step_warnings
 from hopecho.report.words import (
     ABSENT,
     NOT_SEEN,
@@ -68,6 +69,7 @@ def banner(view: CampaignView) -> Html:
             "results of their phase and temperature are not to be trusted."
         )
         parts.append(tag("p", warning, css="warning"))
+    parts += [tag("p", warning, css="warning") for warning in step_warnings(view)]
     return tag("div", *parts, css="banner" if model else "banner neutral")
 
 

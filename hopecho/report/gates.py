@@ -16,6 +16,7 @@ from hopecho.report.model_errors import (
     round_table,
     trajectory_table,
 )
+from hopecho.report.short_runs import burst_section, step_section
 from hopecho.report.tensor_errors import site_table, split_table
 from hopecho.report.words import ABSENT, number, value_text
 
@@ -64,6 +65,10 @@ def gates(view: CampaignView) -> Html:
             tag("h3", "Production runs"),
             _production_table(view, material),
             _gate_table(view, material),
+            tag("h3", "Bursts of velocities"),
+            burst_section(view, material),
+            tag("h3", "Time step"),
+            step_section(view, material),
             tag("h3", "Structures"),
             _structure_table(view, material),
             tag("h3", "Labels"),

@@ -69,10 +69,10 @@ def summarise(
     -------
     dict
         ``labels``, ``claims``, ``learning``, ``heldout``, ``uncertainty``, ``efg``, ``structures``,
-        ``segments``, ``label_sets``, ``fit``, ``extrapolation``, ``grid``, ``reference``,
-        ``targets``, ``activation_energy``, ``tensor_errors``. Without field gradients ``efg`` is
-        empty and no claim is made of correlation functions; of a potential made elsewhere
-        ``extrapolation`` is not known.
+        ``segments``, ``bursts``, ``step_tests``, ``label_sets``, ``fit``, ``extrapolation``,
+        ``grid``, ``reference``, ``targets``, ``activation_energy``, ``tensor_errors``. Without
+        field gradients ``efg`` is empty and no claim is made of correlation functions; of a
+        potential made elsewhere ``extrapolation`` is not known.
     """
     claims = [
         claim
@@ -106,6 +106,10 @@ def summarise(
         "efg": {m: _without_provenance(results / m / "efg/fit.json") for m in run if efg},
         "structures": {m: _structures(results / m, phases, members) for m, phases in run.items()},
         "segments": {m: _segments(results / m, phases, members) for m, phases in run.items()},
+        "bursts": {
+            m: _segments(results / m, phases, members, kind="burst") for m, phases in run.items()
+        },
+        "step_tests": {m: _step_tests(results / m, phases, members) for m, phases in run.items()},
         "label_sets": {m: gather(results / m, store) for m in run},
         "reference": {m: _reference(m) for m in run},
         "activation_energy": activation_energies(claims),
@@ -171,15 +175,26 @@ def _structures(
 
 
 def _segments(
-    folder: Path, phases: Sequence[str], members: Collection[str] | None
+    folder: Path, phases: Sequence[str], members: Collection[str] | None, *, kind: str = "segment"
 ) -> list[dict[str, Any]]:
-    """Gates of every production segment."""
+    """Gates of every production segment, or of every burst."""
     return [
         read_json(path) | {"phase": phase, "path": str(path)}
         for phase in phases
         for path in _members(
-            sorted((folder / "phases" / phase).glob("quench*/*K/replica*/segment*.json")), members
+            sorted((folder / "phases" / phase).glob(f"quench*/*K/replica*/{kind}*.json")), members
         )
+    ]
+
+
+def _step_tests(
+    folder: Path, phases: Sequence[str], members: Collection[str] | None
+) -> list[dict[str, Any]]:
+    """Which time steps conserve the energy."""
+    return [
+        read_json(path) | {"phase": phase, "path": str(path)}
+        for phase in phases
+        for path in _members(sorted((folder / "phases" / phase).glob("*K/step_test.json")), members)
     ]
 
 

@@ -104,6 +104,34 @@ WRONG = {
         "md: {segment_ps: 25.1}",
         ["'md.segment_ps'", "5.02 ps", "md.stride_ps"],
     ),
+    "more bursts than segments": (
+        "md: {bursts: {count: 2}}",
+        [
+            "'md.bursts.count'",
+            "2, and 1 segments in md.length_ps.amorphous.400",
+            "md.bursts.count <= 1",
+        ],
+    ),
+    "burst stride that is no multiple of the step": (
+        "md: {bursts: {stride_fs: 5.0}}",
+        ["'md.bursts.stride_fs'", "5 fs", "whole multiple of md.dt_fs (2 fs)"],
+    ),
+    "burst stride that misses vibrations": (
+        "md: {bursts: {stride_fs: 20.0}}",
+        ["'md.bursts.stride_fs'", "got: 20.0", "at most 10"],
+    ),
+    "burst of broken strides": (
+        "md: {bursts: {length_ps: 5.005}}",
+        ["'md.bursts.length_ps'", "5.005 ps", "md.bursts.stride_fs (0.01 ps)"],
+    ),
+    "burst without a spectrum": (
+        "md: {bursts: {length_ps: 0.5}}",
+        ["'md.bursts.length_ps'", "fewer than 100 frames", "at least 1"],
+    ),
+    "test of the time step too short": (
+        "md: {step_test: {length_ps: 0.5}}",
+        ["'md.step_test.length_ps'", "too short", "at least 1"],
+    ),
     "temperature without a length": (
         "md: {temperatures_k: [300, 450]}",
         ["'md.length_ps.amorphous'", "450 K", "md.length_ps.amorphous.450"],

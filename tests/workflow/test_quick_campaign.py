@@ -46,6 +46,29 @@ def test_segments_follow_one_another_without_gap(finished):
         assert trajectory.time_ps[-1] == 8.0
 
 
+def test_every_run_has_a_burst_of_velocities(finished):
+    from hopecho.io.h5md import read_segment
+
+    runs = sorted(finished.results.glob("li3ps4/phases/*/quench*/*K/replica*"))
+    assert len(runs) == 4
+    for run in runs:
+        burst = read_segment(run / "burst0.h5md")
+        assert burst.velocities.shape == burst.positions.shape
+        assert len(burst.time_ps) == 100  # 1 ps every 10 fs
+        assert json.loads((run / "burst0.json").read_text())["gates"]["momentum"]["passed"]
+
+
+def test_the_time_step_was_tested(finished):
+    summary = json.loads((finished.results / "summary.json").read_text())
+    tests = summary["step_tests"]["li3ps4"]
+    assert [t["phase"] for t in tests] == ["beta", "amorphous"]
+    for test in tests:
+        source = json.loads((finished.folder / test["path"]).read_text())
+        assert source["steps"] == test["steps"]
+        assert [s["dt_fs"] for s in test["steps"]] == [1.0, 2.0]
+        assert abs(test["exponent"] - 2.0) < 0.6
+
+
 def test_replicas_differ_and_glass_is_disordered(finished):
     phases = finished.results / "li3ps4/phases"
     ends = {p.read_bytes() for p in phases.glob("beta/quench0/300K/replica*/segment1.h5md")}

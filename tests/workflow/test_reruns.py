@@ -46,6 +46,7 @@ def test_another_replica_touches_no_potential(copy_of_finished):
     assert plan == {
         "equilibrate": 1,
         "segment": 2,
+        "burst": 1,
         "predict_efg": 2,
         "correlation": 1,
         "transport_analysis": 1,
@@ -60,6 +61,7 @@ def test_another_quench_touches_no_potential(copy_of_finished):
         "structure": 1,
         "equilibrate": 1,
         "segment": 2,
+        "burst": 1,
         "predict_efg": 2,
         "correlation": 1,
         "transport_analysis": 1,

@@ -300,6 +300,36 @@ def segment_record(replica, segment, temperature):
     return record | {"length_ps": 25.0, "n_atoms": 128, "gates": gates}
 
 
+def burst_record(temperature):
+    limit = {"value": 1.2e-7, "limit": 1e-3, "unit": "A/ps", "passed": True}
+    record = {
+        "burst": 0,
+        "passed": True,
+        "temperature_k": temperature,
+        "gates": {"momentum": limit},
+    }
+    return record | {"length_ps": 5.0, "stride_fs": 10.0}
+
+
+def step_test_record():
+    def step(dt_fs, **changes):
+        known = {
+            "dt_fs": dt_fs, "drift": 2.1e-7 * dt_fs, "drift_stderr": 3.2e-7,
+            "kelvin_per_ns": 0.8 * dt_fs, "rms": 3.4e-6 * dt_fs**2, "rms_stderr": 1e-7,
+            "rms_share": 0.0012 * dt_fs**2, "temperature_k": 497.0, "verdict": "passed",
+            "reasons": [],
+        }  # fmt: skip
+        return known | changes
+
+    reason = "the energy drifts by 3.1e-05 +- 2e-06 eV/atom/ps, allowed are 1e-05"
+    steps = [step(1.0), step(2.0), step(3.0, drift=3.1e-5, verdict="failed", reasons=[reason])]
+    return {
+        "temperature_k": 500, "length_ps": 20.0, "n_atoms": 128, "max_drift_ev_atom_ps": 1e-5,
+        "max_rms_share": 0.05, "steps": steps, "exponent": 2.01, "exponent_stderr": 0.04,
+        "largest_passing_fs": 2.0,
+    }  # fmt: skip
+
+
 def write_structures(folder, phase, n_quenches):
     bonds = {"isolated": 16, "n_centres": 16, "corner_pairs": 0, "edge_pairs": 0}
     bonds |= {"direct_pairs": 0, "free_ligands": 0}
@@ -342,9 +372,11 @@ def write_phase(folder, phase, rng):
         write_sites(own, phase, temperature)
         for q in range(n_quenches):
             for r in range(n_replicas):
+                run = folder / f"quench{q}/{temperature}K/replica{r}"
                 for s in range(2):
-                    run = folder / f"quench{q}/{temperature}K/replica{r}"
                     write_json(run / f"segment{s}.json", segment_record(r, s, temperature))
+                write_json(run / "burst0.json", burst_record(temperature))
+    write_json(folder / f"{max(TEMPERATURES)}K/step_test.json", step_test_record())
 
 
 def census(*, good=(), checks=(), **quarantined):

@@ -175,6 +175,60 @@ def test_failed_segments_are_listed(make_campaign, edit_summary):
     assert "23 of 24" in said
 
 
+def test_the_time_step_is_judged(said):
+    row = "beta | 500 | 1 | 2.1 × 10⁻⁷ ± 3.2 × 10⁻⁷ | 0.80 | 3.4 × 10⁻⁶ | 0.0012 | 497 | passed"
+    assert row in said
+    assert "failed the energy drifts by 3.1e-05 ± 2e-06 eV/atom/ps, allowed are 1e-05" in said
+    assert "beta, 500 K: the rms grows as the step to the power 2.01 ± 0.04;" in said
+    assert "the longest step that passes is 2 fs; the runs use 2 fs" in said
+    assert "not 2: forces that jump" not in said
+    assert "use a time step of" not in said
+
+
+def test_a_step_longer_than_the_longest_that_passed_is_a_warning(make_campaign, edit_summary):
+    results = make_campaign()
+
+    def change(summary):
+        first, second = summary["step_tests"]["li3ps4"]
+        first |= {"largest_passing_fs": 1.0, "exponent": 0.8}
+        second |= {"largest_passing_fs": None, "exponent": None}
+        blown = dict.fromkeys(second["steps"][2]) | {"dt_fs": 3.0, "verdict": "failed"}
+        second["steps"][2] = blown | {"reasons": ["The dynamics blew up"]}
+
+    edit_summary(results, change)
+    said = without_figures(results)
+    one = "The runs of beta use a time step of 2 fs (md.dt_fs), but of those tested the longest"
+    assert f"{one} that passed is 1 fs (listed under Gates)." in said
+    assert (
+        "The runs of amorphous use a time step of 2 fs (md.dt_fs), but of those tested none" in said
+    )
+    assert "to the power 0.80 ± 0.04, not 2: forces that jump, or too long a step" in said
+    assert "amorphous, 500 K: no step passes" in said
+    assert "3 | – | – | – | – | – | failed The dynamics blew up" in said
+
+
+def test_bursts_are_counted_and_failures_named(said, make_campaign, edit_summary):
+    assert "12 runs of 5 ps at constant energy, velocities every 10 fs; 12 passed" in said
+    results = make_campaign()
+
+    def fail(summary):
+        burst = summary["bursts"]["li3ps4"][0]
+        burst["passed"] = burst["gates"]["momentum"]["passed"] = False
+
+    edit_summary(results, fail)
+    bad = without_figures(results)
+    assert "11 passed every gate" in bad
+    assert "replica0/burst0.json: momentum 1.20 × 10⁻⁷ A/ps" in bad
+
+    def none(summary):
+        summary["bursts"]["li3ps4"] = summary["step_tests"]["li3ps4"] = []
+
+    edit_summary(results, none)
+    bad = without_figures(results)
+    assert "None (md.bursts)." in bad
+    assert "Not tested (md.step_test)." in bad
+
+
 def test_labels_are_counted_and_failures_shown_with_their_log(
     campaign, edit_summary, make_campaign
 ):

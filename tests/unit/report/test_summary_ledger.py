@@ -81,6 +81,24 @@ def test_the_reach_of_the_training_data_is_repeated_for_every_phase(results):
     assert summary(results)["extrapolation"] == {}
 
 
+def test_bursts_and_step_tests_stand_with_their_files(results):
+    beta = results / "li3ps4/phases/beta"
+    write_json(beta / "quench0/300K/replica0/burst0.json", {"passed": True})
+    write_json(beta / "quench0/300K/replica0/burst1.json", {"passed": False})
+    write_json(beta / "300K/step_test.json", {"largest_passing_fs": 2.0})
+    write_json(beta / "400K/step_test.json", {"largest_passing_fs": 1.0})
+    said = summary(results)
+    assert [b["passed"] for b in said["bursts"]["li3ps4"]] == [True, False]
+    assert [s["temperature"] for s in said["segments"]["li3ps4"]] == [301.0, 301.0]
+    # What is left from other settings does not count.
+    kept = ("al/0/status.json", "al/1/status.json", "phases/beta/300K/step_test.json")
+    said = summary(results, members={str(results / "li3ps4" / name) for name in kept})
+    (test,) = said["step_tests"]["li3ps4"]
+    assert (test["phase"], test["largest_passing_fs"]) == ("beta", 2.0)
+    assert test["path"].endswith("beta/300K/step_test.json")
+    assert said["bursts"] == {"li3ps4": []}
+
+
 def test_rounds_end_with_the_accepted_one(results):
     """Later rounds are left from stricter targets; a glance at names would put 10 before 2."""
     said = summary(results)
