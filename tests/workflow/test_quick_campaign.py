@@ -19,6 +19,14 @@ def test_report_is_self_contained_and_says_what_the_labels_are(finished):
     assert not re.search(r"\bNaN\b|\binf\b", page)
 
 
+def test_report_shows_every_gate_of_the_runs_and_what_they_cost(finished):
+    page = (finished.results / "report.html").read_text()
+    for gate in ("mean temperature", "drift of the conserved quantity", "shortest distance",
+                 "bonds of the framework", "shift of the framework", "mean pressure"):  # fmt: skip
+        assert f"<td>{gate}" in page
+    assert "CPU time an atom and step" in page
+
+
 def test_summary_repeats_every_claim_of_its_file(finished):
     summary = json.loads((finished.results / "summary.json").read_text())
     assert summary["labels"] == "model PES"
@@ -35,6 +43,9 @@ def test_ledger_holds_every_expensive_stage(finished):
     stages = {"start_structure", "label_batch", "fit_potential", "segment", "predict_efg"}
     assert stages <= set(ledger["rule"])
     assert (ledger["wall_s"] > 0).all()
+    segments = ledger[ledger["rule"] == "segment"]
+    assert (segments["atom_steps"] == 64 * 2000).all()
+    assert (segments["us_per_atom_step"] > 0.1).all()
 
 
 def test_segments_follow_one_another_without_gap(finished):
@@ -117,4 +128,5 @@ def test_snakemake_report_works(finished, tmp_path):
 def test_status_command_reads_the_campaign(finished):
     said = finished.hopecho("status")
     assert "li3ps4 beta 300 K: 0.016 of 0.016 ns" in said
+    assert "(measured), 0 CPU h left" in said
     assert "MD left: 0 CPU min" in said
