@@ -127,8 +127,11 @@ def _left(campaign: Campaign, run: Run) -> tuple[int, float]:
         f"replica{run.replica}",
     )
     wanted = campaign.segments(run.phase, run.temperature_k)
-    done = sum((folder / f"segment{s}.json").is_file() for s in range(wanted))
-    left_ps: float = (wanted - done) * campaign.get("md.segment_ps")
+    length_ps: float = campaign.get("md.segment_ps")
+    files = [path for s in range(wanted) if (path := folder / f"segment{s}.json").is_file()]
+    # Segments of another length will be computed again.
+    done = sum(read_json(path).get("length_ps", length_ps) == length_ps for path in files)
+    left_ps = (wanted - done) * length_ps
     if not done and not (folder / "equilibrated.restart").is_file():
         left_ps += campaign.get("md.equilibrate_ps")
     return done, left_ps

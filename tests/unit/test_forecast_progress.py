@@ -81,6 +81,8 @@ def test_finished_segments_are_done_and_tell_their_cost(config):
     assert phase.us_per_atom_step == pytest.approx(2.0)
     assert after.simulated_ns == pytest.approx(before.simulated_ns - 0.030)
     assert phase.cpu_s == pytest.approx(0.210e6 / 2 * 128 * 2.0e-6)
+    write_json(f"{folder}/segment1.json", {"length_ps": 12.5})  # from other settings
+    assert forecast(Campaign(config)).phases == after.phases
     assert "0.025 of 0.225 ns; 128 atoms, 2 us an atom and step (measured)" in phase.words()
 
 
