@@ -38,8 +38,9 @@ demo-dft: .venv/installed.lock  ## labels by a real code: needs quantum-espresso
 	$(BIN)/snakemake --cores $(CORES) --configfile campaigns/espresso-demo.yaml
 
 bench: .venv/installed.lock  ## measurements behind the numbers in docs
-	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/msd.py
+	$(BIN)/python benchmarks/efg.py
+	$(BIN)/python benchmarks/efg_accuracy.py
 	$(BIN)/python benchmarks/labels.py
 	$(BIN)/python benchmarks/featurise.py
 	$(BIN)/python benchmarks/fit.py

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from run import best_of, peer_environment, peer_python, write
+from timing import best_of, peer_environment, peer_python, write
 
 from hopecho.io.uf3_json import write_uf3_json
 from hopecho.structures.build import rattle, supercell

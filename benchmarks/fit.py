@@ -15,7 +15,7 @@ import sys
 import time
 
 import numpy as np
-from run import RESULTS, machine
+from timing import RESULTS, machine
 
 from hopecho.labels.model_pes import ModelPes
 from hopecho.structures.build import rattle, strain, supercell

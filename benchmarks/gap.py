@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from run import RESULTS, write
+from timing import RESULTS, write
 
 from hopecho.labels.model_pes import NAME, ModelPes, lammps_commands
 from hopecho.md.lammps_input import Thermostat

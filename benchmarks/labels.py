@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from run import RESULTS, machine
+from timing import RESULTS, machine
 
 from hopecho.errors import HopechoError
 from hopecho.labels.interface import Label, make_backend

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from run import RESULTS, best_of, peer_environment, peer_python, write
+from timing import RESULTS, best_of, peer_environment, peer_python, write
 
 from hopecho.dynamics.msd import msd_mean, msd_per_ion
 from hopecho.dynamics.msd_stream import msd_streamed

@@ -1,4 +1,6 @@
-"""Measurements behind the numbers in docs, one thread, peers in the same run: ``make bench``.
+"""What the benchmarks share: processor times, peers' environments, the form of the results.
+
+Measurements behind the numbers in docs, one thread, peers in the same run: ``make bench``.
 
 Each benchmark writes ``benchmarks/results/<name>.json``: work, unit, ours, peers, ratio (how many
 times faster ours is), command, machine.
@@ -15,17 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-from ase import Atoms
-
-from hopecho.efg.model import EfgModel, EfgSettings, explicit_prediction, fit_efg_model
-from hopecho.efg.predict import predict_frames
-from hopecho.labels.model_efg import model_efg
-from hopecho.structures.build import rattle, supercell
-from hopecho.structures.crystals import load_crystal
-
 RESULTS = Path(__file__).parent / "results"
-PAPER_S_PER_LI = 0.83  # 500 CPUh for 10 000 snapshots of 216 Li, Faraday Discuss. 255, 411 (2025)
 
 
 def best_of(work: Callable[[], object], *, repeats: int = 5) -> float:
@@ -81,34 +73,3 @@ def write(name: str, *, work: str, unit: str, ours: float, peers: dict[str, floa
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
     print(json.dumps(record))
-
-
-def efg_model(cell: Atoms) -> EfgModel:
-    """Fit a model of the default size; its quality does not matter for its speed."""
-    rng = np.random.default_rng(1)
-    frames = [rattle(cell, stdev_angstrom=0.1, rng=rng) for _ in range(10)]
-    for frame in frames:
-        frame.arrays["efg"] = model_efg(frame)
-    return fit_efg_model(frames, settings=EfgSettings(n_folds=2))
-
-
-def efg() -> None:
-    """EFG tensors of every Li of beta-Li3PS4, 384 atoms."""
-    small = supercell(load_crystal("beta-Li3PS4"), (1, 1, 2))
-    model = efg_model(small)
-    atoms = supercell(load_crystal("beta-Li3PS4"), (2, 2, 3))
-    n_li = int((atoms.numbers == 3).sum())
-    positions, cell = atoms.positions[None], atoms.cell.array
-    ours = best_of(lambda: predict_frames(model, positions, cell, atoms.numbers)) / n_li
-    explicit = best_of(lambda: explicit_prediction(model, atoms), repeats=2) / n_li
-    write(
-        "efg",
-        work="tensor of one Li, 384 atoms, cutoff 6 A, n 4, l 6",
-        unit="s",
-        ours=ours,
-        peers={"features formed explicitly": explicit, "the paper's SA-GPR": PAPER_S_PER_LI},
-    )
-
-
-if __name__ == "__main__":
-    efg()
