@@ -58,6 +58,11 @@ rule sae:
 rule transport:
     input:
         every_phase("conductivity.json"),
+        [
+            f"{RESULTS}/{m}/phases/{p}/arrhenius.json"
+            for m, phases in CAMPAIGN.config["run"].items()
+            for p in phases
+        ],
 
 
 rule gap:

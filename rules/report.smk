@@ -80,8 +80,19 @@ rule report_page:
         ],
         transport=[
             path
-            for name in ("msd.csv", "conductivity.csv", "conductivity.json", "rdf.csv")
+            for name in (
+                "msd.csv",
+                "conductivity.csv",
+                "conductivity.json",
+                "rdf.csv",
+                "van_hove.csv",
+            )
             for path in every_phase(name)
+        ],
+        series=[
+            f"{RESULTS}/{m}/phases/{p}/arrhenius.json"
+            for m, phases in CAMPAIGN.config["run"].items()
+            for p in phases
         ],
         code=code("report"),
     output:

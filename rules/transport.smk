@@ -1,4 +1,4 @@
-# Mobility and conductivity from the unwrapped positions.
+# Mobility and conductivity from the unwrapped positions, and their temperature series.
 
 
 rule transport_analysis:
@@ -14,6 +14,7 @@ rule transport_analysis:
         collective=phase_file("{temperature}K/conductivity.csv"),
         hops=phase_file("{temperature}K/hops.json"),
         rdf=phase_file("{temperature}K/rdf.csv"),
+        van_hove=phase_file("{temperature}K/van_hove.csv"),
     log:
         log_file("transport/{material}-{phase}-{temperature}K.log"),
     benchmark:
@@ -36,4 +37,25 @@ rule transport_analysis:
         python("transport") + " --h5md {input.h5md:q}"
         " --settings {params.settings:q} --msd {output.msd:q} --msd-json {output.msd_json:q}"
         " --conductivity {output.conductivity:q} --collective {output.collective:q}"
-        " --hops {output.hops:q} --rdf {output.rdf:q} --log {log:q}"
+        " --hops {output.hops:q} --rdf {output.rdf:q} --van-hove {output.van_hove:q}"
+        " --log {log:q}"
+
+
+rule temperature_series:
+    input:
+        conductivity=lambda w: [
+            f"{RESULTS}/{w.material}/phases/{w.phase}/{t}K/conductivity.json"
+            for t in CAMPAIGN.get("md.temperatures_k")
+        ],
+        code=code("temperature_series"),
+    output:
+        series=phase_file("arrhenius.json"),
+    log:
+        log_file("transport/{material}-{phase}-series.log"),
+    conda:
+        ENV
+    params:
+        settings=settings(None, "md.temperatures_k", "labels.source"),
+    shell:
+        python("temperature_series") + " --conductivity {input.conductivity:q}"
+        " --settings {params.settings:q} --series {output.series:q} --log {log:q}"

@@ -10,7 +10,8 @@ from hopecho.trajectory import load
 
 
 def main(argv: list[str] | None = None) -> None:
-    names = ("settings", "msd", "msd_json", "conductivity", "collective", "hops", "rdf")
+    names = ("settings", "msd", "msd_json", "conductivity", "collective", "hops")
+    names += ("rdf", "van_hove")
     args = arguments(argv, __doc__, *names, lists=["h5md"])
     s = args.settings
     runs = group_runs(args.h5md)
@@ -30,6 +31,7 @@ def main(argv: list[str] | None = None) -> None:
     write_csv(args.msd, pd.DataFrame(result.msd_columns()), provenance=origin)
     write_csv(args.collective, pd.DataFrame(result.collective_columns()), provenance=origin)
     write_csv(args.rdf, pd.DataFrame(result.rdf_columns()), provenance=origin)
+    write_csv(args.van_hove, pd.DataFrame(result.van_hove.columns()), provenance=origin)
     write_json(args.msd_json, msd_record(result, mobile=s["mobile"]), provenance=origin)
     write_json(args.conductivity, result.conductivity_record(), provenance=origin)
     write_json(args.hops, result.hops_record(), provenance=origin)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from hopecho.errors import HopechoError
 from hopecho.units import BOLTZMANN_EV_K, Quantity
 
 Array = NDArray[np.float64]
+
+ROOM_TEMPERATURE_K = 300.0
 
 MISFIT_P_VALUE = 0.05
 """Points that scatter about the line more than their errors explain widen its errors."""
@@ -130,6 +133,29 @@ def arrhenius(series: Mapping[float, Quantity], *, times_t: bool) -> Arrhenius:
         chi2_per_dof=chi2 / excess if excess else None,
         surprise_z=_surprise(x, y, error),
     )
+
+
+def series_record(records: Mapping[float, Mapping[str, Any]]) -> dict[str, Any]:
+    """JSON of the temperature series of D and sigma.
+
+    Parameters
+    ----------
+    records : mapping
+        Temperature in K -> JSON of the conductivity, with quantities as dicts.
+    """
+    out: dict[str, Any] = {}
+    for name, times_t in (("d_tracer", False), ("sigma_einstein", True)):
+        series = {t: Quantity.from_dict(record[name]) for t, record in records.items()}
+        fit = arrhenius(series, times_t=times_t)
+        out[name] = {
+            "activation_energy": fit.activation_energy,
+            "at_300k": fit.at(ROOM_TEMPERATURE_K),
+            "temperatures_k": list(fit.temperatures_k),
+            "left_out_k": list(fit.left_out_k),
+            "chi2_per_dof": fit.chi2_per_dof,
+            "surprise_z": fit.surprise_z,
+        }
+    return out
 
 
 def _points(

@@ -15,6 +15,7 @@ from hopecho.dynamics.hops import HopLog, cage_hops
 from hopecho.dynamics.msd import MsdCurves, msd_by_element, segments_for
 from hopecho.dynamics.rates import dispersion, hop_rate
 from hopecho.dynamics.rdf import Rdf, rdf
+from hopecho.dynamics.van_hove import VanHove, van_hove
 from hopecho.trajectory import Trajectory, framework_frame
 from hopecho.units import A2_PS_TO_M2_S, Quantity
 
@@ -22,6 +23,9 @@ Array = NDArray[np.float64]
 
 RDF_FRAMES = 200
 """Frames that enter g(r), spread over all replicas."""
+
+VAN_HOVE_LAGS = 8
+"""Lags of the van Hove functions, evenly on a log axis up to the longest lag of the MSD."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Transport:
     hop_logs: tuple[HopLog, ...]
     hop_rate: Quantity
     rdf: Rdf
+    van_hove: VanHove
+    """Of the mobile ions."""
     largest_drift_angstrom: float
     """Largest displacement of the framework that was removed, A."""
 
@@ -165,8 +171,19 @@ def transport(
         hop_logs=logs,
         hop_rate=hop_rate(logs, quench=quench if len(set(quench)) > 1 else None),
         rdf=rdf(sampled, first.numbers, first.cell),
+        van_hove=van_hove(
+            ions,
+            cell=first.cell,
+            stride_ps=first.stride_ps,
+            lags=_van_hove_lags(min(len(x) for x in ions), max_lag_fraction),
+        ),
         largest_drift_angstrom=max(float(np.linalg.norm(d, axis=1).max()) for d in drifts),
     )
+
+
+def _van_hove_lags(n_frames: int, max_lag_fraction: float) -> list[int]:
+    last = max(1, int(max_lag_fraction * n_frames))
+    return sorted({round(lag) for lag in np.geomspace(1, last, VAN_HOVE_LAGS)})
 
 
 def msd_record(result: Transport, *, mobile: str) -> dict[str, Any]:

@@ -178,3 +178,24 @@ def draw_pair_distributions(ax: Axes, curves: Sequence[Curve], *, title: str) ->
     ax.set_xlabel("r (Å)")
     ax.set_ylabel("g(r)")
     ax.set_title(title, loc="left")
+
+
+def draw_van_hove(ax: Axes, curves: Sequence[Curve], *, distinct: bool, title: str) -> None:
+    """Draw one part of the van Hove function against distance, one line for each lag."""
+    for curve in curves:
+        style = look(curve.index)
+        ax.plot(
+            curve.x,
+            curve.y,
+            color=style.color,
+            linestyle=style.linestyle,
+            linewidth=1.0,
+            label=curve.label,
+        )
+    if distinct:
+        ax.axhline(1.0, color=GREY, linewidth=0.6, linestyle=":")
+    ax.set_xlim(0.0, max(float(c.x[-1]) for c in curves))
+    ax.set_ylim(bottom=0.0)
+    ax.set_xlabel("r (Å)")
+    ax.set_ylabel("$G_d$(r, t)" if distinct else "4πr²$G_s$(r, t) (1/Å)")
+    ax.set_title(title, loc="left")

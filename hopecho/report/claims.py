@@ -9,6 +9,7 @@ from hopecho.report.campaign import CampaignView, Case, unmet
 from hopecho.report.decay_details import decay_details
 from hopecho.report.markup import Html, file_name, items, join, table, tag
 from hopecho.report.short_runs import step_warnings
+from hopecho.report.van_hove import series_table
 from hopecho.report.words import (
     ABSENT,
     NOT_SEEN,
@@ -187,7 +188,7 @@ def claim_tables(view: CampaignView) -> Html:
         if view.tensors
         else (tag("p", "This campaign has no field gradients, and so no echo (labels.efg)."),)
     )
-    return join((*decays, _other_table(view), _reference_note(view)))
+    return join((*decays, _other_table(view), series_table(view), _reference_note(view)))
 
 
 def _ordered(view: CampaignView, name: str, curve: str | None) -> list[tuple[Case, dict[str, Any]]]:

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from hopecho.dynamics.arrhenius import arrhenius
+from hopecho.dynamics.arrhenius import arrhenius, series_record
 from hopecho.errors import HopechoError
+from hopecho.io.results import plain
 from hopecho.units import BOLTZMANN_EV_K, Quantity
 
 E_A, SIGMA_0 = 0.35, 2.0e7
@@ -93,3 +94,16 @@ def test_mixed_units_and_impossible_points_are_refused():
     with pytest.raises(HopechoError, match="positive values"):
         arrhenius({500.0: sigma(500.0), 600.0: Quantity(-1.0, 0.1, (-1.1, -0.9), "S/m", 5)},
                   times_t=True)  # fmt: skip
+
+
+def test_the_record_of_a_series_is_json_of_both_quantities():
+    records = {
+        t: plain({"sigma_einstein": sigma(t), "d_tracer": Quantity(1e-9, 1e-10, (9e-10, 1.1e-9),
+                                                                   "m2/s", 12)})
+        for t in HOT
+    }  # fmt: skip
+    record = series_record(records)
+    assert record["sigma_einstein"]["activation_energy"].value == pytest.approx(E_A)
+    assert record["sigma_einstein"]["at_300k"].value == pytest.approx(sigma(300.0).value)
+    assert record["d_tracer"]["activation_energy"].value == pytest.approx(0.0, abs=1e-9)
+    assert record["d_tracer"]["temperatures_k"] == list(HOT)

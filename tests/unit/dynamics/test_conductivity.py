@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from ase.data import atomic_masses
 
 from hopecho.dynamics.conductivity import conductivity, sigma_in
 from hopecho.errors import HopechoError
@@ -103,6 +104,24 @@ def test_drift_of_the_whole_cell_changes_nothing():
     )
     for name in ("sigma_ne", "sigma_einstein", "haven_ratio"):
         assert getattr(moved, name).value == pytest.approx(getattr(plain, name).value, rel=1e-6)
+
+
+def test_at_zero_momentum_sigma_of_the_framework_is_one_plus_mass_ratio_squared_times_raw():
+    numbers = np.array([47] * N + [53] * N)  # AgI: 3.42
+    mobile, mass = numbers == 47, atomic_masses[numbers]
+    raw, framed = [], []
+    for seed, walk in enumerate(walks(0.05)):
+        rng = np.random.default_rng(50 + seed)
+        x = np.concatenate([walk, 0.1 * rng.normal(size=(len(walk), N, 3))], axis=1)
+        x -= np.average(x, axis=1, weights=mass)[:, None]
+        raw.append(x[:, mobile])
+        framed.append(framework_frame(x, numbers, mobile, kind="mass")[0][:, mobile])
+    window = {"lag_window_ps": (2.0, 10.0), "stride_ps": 1.0, **CONDITIONS}
+    a, b = conductivity(raw, **window), conductivity(framed, **window)
+    factor = (1.0 + mass[mobile].sum() / mass[~mobile].sum()) ** 2
+    assert factor == pytest.approx(3.42, abs=0.01)
+    ratio = b.sigma_einstein.value / a.sigma_einstein.value
+    assert ratio == pytest.approx(factor, rel=1e-6)
 
 
 def test_the_error_falls_with_the_length_of_the_run_at_a_fixed_window():

@@ -99,6 +99,21 @@ def test_tables_are_long_form_with_units(result):
     assert far["g_Li-S"].mean() == pytest.approx(1.0, abs=0.1)
 
 
+def test_the_van_hove_functions_are_those_of_the_walk(result):
+    """Self part: a Gaussian; distinct part: 1, as the walkers fill the cell evenly."""
+    table = pd.DataFrame(result.van_hove.columns())
+    lags = table["lag_ps"].unique()
+    assert len(lags) == 8
+    assert lags[0] == STRIDE
+    assert lags[-1] == pytest.approx(0.25 * 2000 * STRIDE)
+    own = table[table["lag_ps"] == lags[3]]
+    variance = STEP**2 / STRIDE * lags[3]
+    near = own[(own["r_angstrom"] > 0.5) & (own["r_angstrom"] < 2 * variance**0.5)]
+    gauss = np.exp(-(near["r_angstrom"] ** 2) / (2 * variance)) / (2 * np.pi * variance) ** 1.5
+    np.testing.assert_allclose(near["van_hove_self_a3"], gauss, rtol=0.25)
+    assert own[own["r_angstrom"] > 4]["van_hove_distinct"].mean() == pytest.approx(1.0, abs=0.1)
+
+
 def test_the_record_of_the_msd(result):
     record = msd_record(result, mobile="Li")
     assert record["elements"] == ["Li", "P", "S"]

@@ -185,6 +185,26 @@ def write_transport(folder, phase, temperature, rng):
     }
     write_csv(folder / "rdf.csv", pd.DataFrame({"r_angstrom": r} | peaks), provenance=origin())
 
+    lags = [0.05, 0.5, 5.0]
+    map_ = {
+        "lag_ps": np.repeat(lags, r.size),
+        "r_angstrom": np.tile(r, 3),
+        "van_hove_self_a3": np.concatenate([np.exp(-0.5 * (r / w) ** 2) for w in (0.2, 0.5, 1)]),
+        "van_hove_distinct": np.tile(rise, 3),
+    }
+    write_csv(folder / "van_hove.csv", pd.DataFrame(map_), provenance=origin())
+
+
+def series_entry(phase):
+    none = {"left_out_k": list(TEMPERATURES), "temperatures_k": [], "chi2_per_dof": None}
+    none |= {"activation_energy": limit("eV", verdict="not_seen"), "surprise_z": None}
+    none |= {"at_300k": limit("S/m", verdict="not_seen")}
+    if phase == "beta":
+        return none
+    line = {"activation_energy": resolved(0.231, 0.017, "eV"), "surprise_z": -1.4}
+    line |= {"temperatures_k": [300.0, 400.0, 500.0], "left_out_k": [], "chi2_per_dof": 0.8}
+    return none | line | {"at_300k": resolved(1.31, 0.2, "S/m")}
+
 
 def potential_errors(n_frames):
     errors = {"n_frames": n_frames, "rmse_energy": 0.0052, "std_energy": 0.0081}
@@ -363,6 +383,8 @@ EXTRAPOLATION = {
 def write_phase(folder, phase, rng):
     n_quenches, n_replicas = (1, 3) if phase == "beta" else (3, 1)
     write_structures(folder, phase, n_quenches)
+    entry = series_entry(phase)
+    write_json(folder / "arrhenius.json", {"d_tracer": entry, "sigma_einstein": entry})
     for temperature in TEMPERATURES:
         own = folder / f"{temperature}K"
         write_decays(own, phase, temperature, rng)

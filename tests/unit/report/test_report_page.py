@@ -93,6 +93,13 @@ def test_errors_of_the_tensors_by_site_and_by_part(said):
     assert "heldout-beta-run1 | 6 | 48 | 3.41 | 1.90 | 2.83 | 31 % | −2.1 | −3.4" in said
 
 
+def test_the_temperature_series_is_told_with_its_test(said):
+    assert "0.231 eV" in said
+    assert "300, 400, 500" in said
+    assert "coldest point 1.4 errors below the line" in said
+    assert "none | not determined | not determined | not possible" in said
+
+
 def test_every_figure_names_its_labels_and_files(page):
     figures = re.findall(r"<figure.*?</figure>", page, flags=re.DOTALL)
     assert len(figures) == 13
