@@ -46,6 +46,8 @@ bench: .venv/installed.lock  ## measurements behind the numbers in docs
 	$(BIN)/python benchmarks/fit.py
 	$(BIN)/python benchmarks/pair_style.py
 	$(BIN)/python benchmarks/engines.py
+	$(BIN)/python benchmarks/scaling.py
+	$(BIN)/python benchmarks/conservation.py
 	$(BIN)/python benchmarks/gap.py
 
 lint: .venv/installed.lock  ## ruff, mypy, snakefmt, snakemake --lint, codespell
