@@ -21,7 +21,11 @@ def test_edits_rerun_what_depends_on_them(copy_of_finished):
 
     assert planned("") == {}
     assert planned("# a comment\n") == {}
-    assert planned("transport: {hop_window_ps: 0.8}\n") == {"transport_analysis": 2, **END}
+    assert planned("transport: {hop_window_ps: 0.8}\n") == {
+        "transport_analysis": 2,
+        "temperature_series": 2,
+        **END,
+    }
 
 
 def test_fit_window_reruns_the_echo_only(copy_of_finished):
@@ -36,6 +40,7 @@ def test_a_longer_run_adds_segments_and_computes_none_again(copy_of_finished):
         "predict_efg": 2,
         "correlation": 1,
         "transport_analysis": 1,
+        "temperature_series": 1,
         **END,
     }
 
@@ -50,6 +55,7 @@ def test_another_replica_touches_no_potential(copy_of_finished):
         "predict_efg": 2,
         "correlation": 1,
         "transport_analysis": 1,
+        "temperature_series": 1,
         **END,
     }
 
@@ -65,6 +71,7 @@ def test_another_quench_touches_no_potential(copy_of_finished):
         "predict_efg": 2,
         "correlation": 1,
         "transport_analysis": 1,
+        "temperature_series": 1,
         **END,
     }
 
