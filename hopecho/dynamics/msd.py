@@ -29,7 +29,7 @@ FIT_FRACTION = 0.5
 """Longest lag of a fit over block length: 1/8 of the run at 4 blocks."""
 
 MIN_BLOCK_FRAMES = 10
-IONS_PER_CHUNK = 16
+IONS_PER_CHUNK = 8
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class MsdCurves:
         return block_error(values, replica=self.replica, quench=self.quench)
 
 
-def msd_per_ion(positions: NDArray[np.floating[Any]], *, n_lags: int) -> Array:
-    r"""MSD of every ion and axis over all time origins by FFT.
+def msd_per_ion(positions: NDArray[np.floating[Any]], *, n_lags: int, axes: bool = True) -> Array:
+    r"""MSD of every ion, and of every axis, over all time origins by FFT.
 
     :math:`M(l) = \frac{1}{n-l} \sum_t [x(t+l) - x(t)]^2`, the cross term from the power spectrum.
 
@@ -72,11 +72,13 @@ def msd_per_ion(positions: NDArray[np.floating[Any]], *, n_lags: int) -> Array:
         (n_frames, n_ions, 3), A, unwrapped, in the frame of the framework.
     n_lags : int
         Lags 0 ... n_lags - 1, in frames.
+    axes : bool
+        Keep the axes apart; their sum alone needs a third of the inverse transforms.
 
     Returns
     -------
     ndarray
-        (n_lags, n_ions, 3), A^2.
+        (n_lags, n_ions, 3), A^2; without `axes` (n_lags, n_ions).
 
     Raises
     ------
@@ -86,13 +88,17 @@ def msd_per_ion(positions: NDArray[np.floating[Any]], *, n_lags: int) -> Array:
     Source: Calandrini et al., Ecole thematique Soc. Fr. Neutron. 12, 201 (2011), section 4.2.
     """
     _check_lags(positions, n_lags)
-    out = np.empty((n_lags, *positions.shape[1:]))
-    for start in range(0, positions.shape[1], IONS_PER_CHUNK):
+    # Lags run fastest in memory, as the transforms leave them: the result is a view of it.
+    n_ions = positions.shape[1]
+    out = np.empty((n_ions, 3, n_lags) if axes else (n_ions, n_lags))
+    for start in range(0, n_ions, IONS_PER_CHUNK):
         ions = slice(start, start + IONS_PER_CHUNK)
         squares, power, n_fft = _spectrum(positions[:, ions], n_lags)
+        if not axes:
+            squares, power = squares.sum(1), power.sum(1)
         cross = fft.irfft(power, n_fft, axis=-1)[..., :n_lags]
-        out[:, ions] = np.moveaxis(_combine(squares, cross, n_lags), -1, 0)
-    return out
+        out[ions] = _combine(squares, cross, n_lags)
+    return np.moveaxis(out, -1, 0)
 
 
 def msd_mean(positions: NDArray[np.floating[Any]], *, n_lags: int) -> Array:

@@ -27,6 +27,9 @@ def test_fft_is_the_definition_for_odd_and_even_lengths(n_frames, n_ions, seed):
         expected = naive(x, n_lags)
         np.testing.assert_allclose(msd_per_ion(x, n_lags=n_lags), expected, rtol=1e-9, atol=1e-9)
         np.testing.assert_allclose(
+            msd_per_ion(x, n_lags=n_lags, axes=False), expected.sum(2), rtol=1e-9, atol=1e-9
+        )
+        np.testing.assert_allclose(
             msd_mean(x, n_lags=n_lags), expected.mean(1), rtol=1e-9, atol=1e-9
         )
 
