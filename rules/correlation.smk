@@ -26,6 +26,7 @@ rule correlation:
             "correlation.max_lag_fraction",
             "correlation.stretch",
             "correlation.bootstrap",
+            "correlation.wanted_error",
             "correlation.echo_tp_us",
             "correlation.echo_tm_us",
             "correlation.echo_dead_time_us",

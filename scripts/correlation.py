@@ -35,10 +35,11 @@ def main(argv: list[str] | None = None) -> None:
     origin = provenance(
         args.efg, label_source=s["source"], seed=s["seed"], settings=str(sorted(s.items()))
     )
-    run_ps = float(sum(len(t.time_ps) for t in tables) * stride_ps)
+    known = {"max_lag": s["max_lag_fraction"], "wanted_error": s["wanted_error"]}
+    known |= {"run_ps": [len(t.time_ps) * stride_ps for t in tables]}
     for curve, csv, json in zip(curves, args.csv, args.json, strict=True):
         write_csv(csv, pd.DataFrame(curve.columns()), provenance=origin)
-        record = curve_record(curve, run_ps=run_ps, n_ions=tables[0].efg.shape[1])
+        record = curve_record(curve, n_ions=tables[0].efg.shape[1], **known)
         write_json(json, record, provenance=origin)
     powder, efg = curves[0].raw, [t.efg for t in tables]
     plan = EchoPlan(tuple(s["echo_tp_us"]), tuple(s["echo_tm_us"]), s["echo_dead_time_us"])

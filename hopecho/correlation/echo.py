@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hopecho.correlation.acf import POWDER_FACTOR, acf_replicas, global_mean, log_spaced_lags
+from hopecho.correlation.advisor import advise
 from hopecho.correlation.plateau import plateau_sums
 from hopecho.correlation.regime import sae_regime
 from hopecho.correlation.verdict import AcfResult, AcfSettings, analyse_acf
@@ -122,15 +123,38 @@ def echo_curves(
     return curves
 
 
-def curve_record(curve: EchoCurve, *, run_ps: float, n_ions: int) -> dict[str, Any]:
-    """Return what a curve's JSON says: its quantities, both forms, and the regime of its tau."""
+def curve_record(
+    curve: EchoCurve, *, run_ps: Sequence[float], n_ions: int, wanted_error: float, max_lag: float
+) -> dict[str, Any]:
+    """Return what a curve's JSON says: its quantities, both forms, the regime of its tau, advice.
+
+    Parameters
+    ----------
+    curve : EchoCurve
+        One correlation function.
+    run_ps : sequence of float
+        Length of every run, ps.
+    n_ions : int
+        Ions of one run.
+    wanted_error, max_lag : float
+        Relative error of tau that is wanted; longest lag as a share of the run.
+    """
+    advice = advise(
+        curve.headline.tau_sae,
+        n_ions=n_ions,
+        run_ps=min(run_ps),
+        total_ps=sum(run_ps),
+        wanted_error=wanted_error,
+        max_lag_fraction=max_lag,
+    )
     return curve.headline.to_dict() | {
         "uncentred": curve.raw.to_dict(),
         "centred": curve.centred.to_dict(),
         "rms_omega_q_khz": curve.rms_omega_q_khz,
         "regime": _regime(curve.headline.tau_sae, curve.rms_omega_q_khz),
-        "run_ps": run_ps,
+        "run_ps": float(sum(run_ps)),
         "n_ions": n_ions,
+        "advice": None if advice is None else advice.to_dict(),
     }
 
 

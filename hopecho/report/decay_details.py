@@ -13,7 +13,7 @@ from hopecho.correlation.error_effect import error_effect
 from hopecho.io.results import read_csv, read_json
 from hopecho.report.campaign import CampaignView, settings_of
 from hopecho.report.markup import Html, join, table, tag
-from hopecho.report.words import number, quantity_text
+from hopecho.report.words import greek, number, quantity_text
 from hopecho.units import Quantity
 
 
@@ -88,6 +88,11 @@ def decay_details(view: CampaignView) -> Html:
         ]
         for entry in view.summary["activation_energy"]
     ]
+    advice = [
+        [str(case), greek(claim["advice"]["text"])]
+        for case in view.cases
+        if (claim := view.claim(case, "tau_sae", "acf_powder")) and claim.get("advice")
+    ]
     shifts = [
         [
             e["phase"],
@@ -104,6 +109,8 @@ def decay_details(view: CampaignView) -> Html:
         tag("h3", "Activation energy of τ"),
         table(["phase", "E", "temperatures", "rests on"], energies),
     ]
+    if advice:
+        parts += [tag("h3", "How long to run"), table(["case", "advice"], advice)]
     if shifts:
         head = [
             "phase", "T\u00a0(K)", "held-out error, static / fluctuating", "τ would change by",

@@ -141,6 +141,7 @@ def _claims(
         }
         if key == "tau_sae":
             detail = ("fits", "headline_fit", "regime", "reason", "smallest_decay", "run_ps")
+            claim["advice"] = record.get("advice")
             claim |= {k: record[k] for k in detail}
         yield claim
 

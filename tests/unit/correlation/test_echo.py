@@ -118,14 +118,19 @@ def test_static_tensors_show_no_decay():
     rng = np.random.default_rng(5)
     still = [np.broadcast_to(rng.normal(size=(1, 20, 5)), (400, 20, 5)) for _ in range(2)]
     noisy = [x + 0.05 * rng.normal(size=x.shape) for x in still]
-    record = curve_record(curves(noisy)[0], run_ps=200.0, n_ions=20)
+    record = curve_record(
+        curves(noisy)[0], run_ps=[100.0, 100.0], n_ions=20, wanted_error=0.1, max_lag=0.2
+    )
     assert record["tau_sae"]["verdict"] == "not_seen"
     assert record["tau_sae"]["value"] is None
     assert record["regime"].startswith("for the lower bound of tau: ")
 
 
 def test_the_record_states_frequency_and_regime(result):
-    records = {n: curve_record(c, run_ps=1.2, n_ions=40) for n, c in result.items()}
+    records = {
+        n: curve_record(c, run_ps=[1.2], n_ions=40, wanted_error=0.1, max_lag=0.2)
+        for n, c in result.items()
+    }
     powder = np.sqrt(result["acf_powder"].raw.zero_lag)
     # |C_Q| is no frequency of the line: its regime is that of the same tensors' powder.
     assert records["acf_cq"]["rms_omega_q_khz"] == pytest.approx(powder)
