@@ -54,6 +54,14 @@ def parser() -> argparse.ArgumentParser:
     export = commands.add_parser("export", help="write trajectory segments for OVITO or VMD")
     export.add_argument("segments", nargs="+", help="segment*.h5md, in order")
     export.add_argument("--output", required=True, help="extended XYZ file to write")
+    echo = commands.add_parser(
+        "echo", help="analyse tables of field gradients of your own", parents=[after]
+    )
+    echo.add_argument("tables", nargs="+", help="HDF5 tables, one a run of the same length")
+    echo.add_argument("--output", required=True, help="folder for the results")
+    echo.add_argument("--quench", nargs="+", type=int, help="starting structure of each table")
+    echo.add_argument("--isotope", default="7Li", help="probe nucleus")
+    echo.add_argument("--source", default="own data", help="what the tensors are")
     return top
 
 
@@ -81,6 +89,9 @@ def _run(args: argparse.Namespace) -> None:
         return
     base = Path("config.yaml") if Path("config.yaml").is_file() else PROJECT_ROOT / "config.yaml"
     campaign = Campaign(load(base, *args.configfile, *args.overlays))
+    if args.command == "echo":
+        _echo(campaign, args)
+        return
     if args.command == "labels":
         _labels(campaign, args.action, args.argument, [*args.configfile, *args.overlays])
         return
@@ -91,6 +102,22 @@ def _run(args: argparse.Namespace) -> None:
         _check_labels(campaign)
     say = forecast_lines if args.command == "check" else status_lines
     print("\n".join(say(campaign, args.cores)))
+
+
+def _echo(campaign: Campaign, args: argparse.Namespace) -> None:
+    """Analyse the user's own tables with the campaign's settings of the correlation."""
+    from hopecho.correlation.products import analyse_tables
+
+    written = analyse_tables(
+        args.tables,
+        Path(args.output),
+        quench=args.quench,
+        isotope=args.isotope,
+        seed=campaign.seed("echo"),
+        source=args.source,
+        settings=campaign.get("correlation"),
+    )
+    print("\n".join(str(path) for path in written))
 
 
 def _check_labels(campaign: Campaign) -> None:

@@ -7,9 +7,10 @@ import pytest
 
 from hopecho.__main__ import main
 from hopecho.config import PROJECT_ROOT
+from hopecho.io.efg_table import EfgTrajectory, write_efg
 from hopecho.io.extxyz import read_frames
 from hopecho.io.h5md import Segment, write_segment
-from hopecho.io.results import write_json
+from hopecho.io.results import read_json, write_json
 from hopecho.labels.interface import Label, structure_hash
 from hopecho.labels.store import LabelStore
 from hopecho.structures.crystals import load_crystal
@@ -221,3 +222,25 @@ def test_a_command_is_needed(capsys):
     with pytest.raises(SystemExit) as stop:
         main([])
     assert stop.value.code == 2
+
+
+def test_tables_of_field_gradients_of_ones_own(tmp_path, monkeypatch, capsys):
+    """Redrawn tensors, one table a run: the decay time is found without any campaign."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    for run in range(2):
+        redraw = rng.random((1500, 30)) < 0.05
+        redraw[0] = True
+        drawn = np.maximum.accumulate(np.where(redraw, np.arange(1500)[:, None], 0), axis=0)
+        efg = 0.005 * rng.normal(size=(1500, 30, 5))[drawn, np.arange(30)]
+        table = EfgTrajectory(np.arange(1500) * 0.5, np.arange(30), efg.astype(np.float32))
+        write_efg(f"run{run}.h5", table)
+    assert main(["echo", "run0.h5", "run1.h5", "--output", "out", "--source", "mine"]) == 0
+    assert "out/relaxation.json" in capsys.readouterr().out
+    record = read_json("out/acf_powder.json")
+    assert record["tau_sae"]["verdict"] == "resolved"
+    assert record["tau_sae"]["value"] == pytest.approx(0.5e-3 / -np.log(0.95), rel=0.15)
+    assert record["provenance"]["labels"] == "mine"
+    assert read_json("out/sae.json")["routes"]["frozen"]["basis"]
+    assert main(["echo", "run0.h5", "run1.h5", "--output", "out", "--quench", "0"]) == 1
+    assert "one quench" in capsys.readouterr().err

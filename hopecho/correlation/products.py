@@ -1,0 +1,164 @@
+"""All results of the echo from the tensors of one phase and temperature, as tables and records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hopecho.correlation.echo import curve_record, echo_curves
+from hopecho.correlation.echo_models import EchoPlan, echo_columns, echo_record, model_echoes
+from hopecho.correlation.spectrum import density_columns, relaxation_record
+from hopecho.correlation.verdict import AcfSettings
+from hopecho.errors import HopechoError
+from hopecho.io.efg_table import read_efg
+from hopecho.io.results import provenance, write_csv, write_json
+
+
+@dataclass(frozen=True)
+class EchoProducts:
+    """Content of the files, by name without suffix."""
+
+    tables: dict[str, dict[str, Any]]
+    """acf_powder, acf_omega_q, acf_cq, sae, spectral_density: columns of a CSV."""
+    records: dict[str, dict[str, Any]]
+    """acf_powder, acf_omega_q, acf_cq, sae, relaxation: JSON."""
+
+
+def echo_products(
+    efg: Sequence[NDArray[np.floating]],
+    *,
+    stride_ps: float,
+    quench: Sequence[int],
+    isotope: str,
+    seed: int,
+    settings: Mapping[str, Any],
+) -> EchoProducts:
+    """Analyse the tensors of all replicas of one phase and temperature.
+
+    Parameters
+    ----------
+    efg : sequence of ndarray (n_frames, n_ions, 5)
+        Isometric components of each replica, a.u.
+    stride_ps : float
+        Time between frames, ps.
+    quench : sequence of int
+        Quench of each replica.
+    isotope : str
+        Probe nucleus.
+    seed : int
+        Of the bootstrap.
+    settings : mapping
+        The keys of ``correlation`` in config.yaml.
+    """
+    s = settings
+    curves = echo_curves(
+        efg,
+        stride_ps=stride_ps,
+        quench=quench,
+        isotope=isotope,
+        b0=s["b0"],
+        settings=AcfSettings(
+            t_min_ps=s["t_min_ps"], stretch=s["stretch"], n_resamples=s["bootstrap"]
+        ),
+        max_lag_fraction=s["max_lag_fraction"],
+        seed=seed,
+    )
+    run_ps = [len(x) * stride_ps for x in efg]
+    records = {
+        c.name: curve_record(
+            c,
+            run_ps=run_ps,
+            n_ions=efg[0].shape[1],
+            wanted_error=s["wanted_error"],
+            max_lag=s["max_lag_fraction"],
+        )
+        for c in curves
+    }
+    powder = curves[0].raw
+    plan = EchoPlan(tuple(s["echo_tp_us"]), tuple(s["echo_tm_us"]), s["echo_dead_time_us"])
+    routes = model_echoes(efg, stride_ps=stride_ps, isotope=isotope, powder=powder, plan=plan)
+    nu = curves[0].rms_omega_q_khz
+    records["sae"] = echo_record(routes, plan=plan, run_ps=max(run_ps), rms_omega_q_khz=nu)
+    records["relaxation"] = relaxation_record(powder, isotope=isotope, fields_t=s["fields_t"])
+    tables: dict[str, dict[str, Any]] = {c.name: dict(c.columns()) for c in curves}
+    tables["sae"] = echo_columns(routes)
+    tables["spectral_density"] = dict(density_columns(powder))
+    return EchoProducts(tables, records)
+
+
+def analyse_tables(
+    paths: Sequence[str],
+    output: Path,
+    *,
+    quench: Sequence[int] | None,
+    isotope: str,
+    seed: int,
+    source: str,
+    settings: Mapping[str, Any],
+) -> list[Path]:
+    """Analyse tables of field gradients of one's own, one file a replica, without any campaign.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        HDF5 tables as `hopecho.io.efg_table` describes them.
+    output : Path
+        Folder for the results.
+    quench : sequence of int or None
+        Which replicas share a starting structure; each is its own if left out.
+    isotope, seed, settings
+        As for `echo_products`.
+    source : str
+        What the tensors are, said in every file.
+
+    Returns
+    -------
+    list of Path
+        Files written.
+
+    Raises
+    ------
+    HopechoError
+        If the tables do not have one stride, or not one quench each.
+    """
+    read = [read_efg(p) for p in paths]
+    if any(len(t.time_ps) < 2 for t in read):
+        raise HopechoError("A table of field gradients has a single frame.", got=", ".join(paths))
+    strides = [float(t.time_ps[1] - t.time_ps[0]) for t in read]
+    if not np.allclose(strides, strides[0], rtol=1e-3):
+        raise HopechoError(
+            "The tables have different strides.",
+            got=", ".join(f"{p}: {x:g} ps" for p, x in zip(paths, strides, strict=True)),
+            fix="analyse them apart, or thin the denser one",
+        )
+    groups = list(range(len(read))) if quench is None else list(quench)
+    if len(groups) != len(read):
+        raise HopechoError(
+            "Every table needs one quench.", got=f"{len(groups)} for {len(read)} tables"
+        )
+    products = echo_products(
+        [t.efg for t in read],
+        stride_ps=strides[0],
+        quench=groups,
+        isotope=isotope,
+        seed=seed,
+        settings=settings,
+    )
+    origin = provenance(
+        paths, label_source=source, seed=seed, settings=str(sorted(settings.items()))
+    )
+    output.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, table in products.tables.items():
+        written.append(output / f"{name}.csv")
+        write_csv(written[-1], pd.DataFrame(table), provenance=origin)
+    for name, record in products.records.items():
+        written.append(output / f"{name}.json")
+        write_json(written[-1], record, provenance=origin)
+    return written
