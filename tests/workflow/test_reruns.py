@@ -24,6 +24,7 @@ def test_edits_rerun_what_depends_on_them(copy_of_finished):
     assert planned("transport: {hop_window_ps: 0.8}\n") == {
         "transport_analysis": 2,
         "temperature_series": 2,
+        "sites": 2,
         **END,
     }
 
@@ -39,6 +40,7 @@ def test_a_longer_run_adds_segments_and_computes_none_again(copy_of_finished):
         "segment": 2,
         "predict_efg": 2,
         "correlation": 1,
+        "sites": 1,
         "transport_analysis": 1,
         "temperature_series": 1,
         **END,
@@ -54,6 +56,7 @@ def test_another_replica_touches_no_potential(copy_of_finished):
         "burst": 1,
         "predict_efg": 2,
         "correlation": 1,
+        "sites": 1,
         "transport_analysis": 1,
         "temperature_series": 1,
         **END,
@@ -70,6 +73,7 @@ def test_another_quench_touches_no_potential(copy_of_finished):
         "burst": 1,
         "predict_efg": 2,
         "correlation": 1,
+        "sites": 1,
         "transport_analysis": 1,
         "temperature_series": 1,
         **END,
@@ -107,10 +111,10 @@ def test_touched_and_edited_sources(copy_of_finished):
     assert project.planned() == {}
     decay = project.folder / "hopecho/correlation/decay.py"
     decay.write_text(decay.read_text() + "\n# edited\n")
-    assert project.planned() == ECHO
+    assert project.planned() == {"sites": 2, **ECHO}
     engine = project.folder / "hopecho/md/segments.py"
     engine.write_text(engine.read_text() + "\n# edited\n")
-    assert project.planned() == ECHO
+    assert project.planned() == {"sites": 2, **ECHO}
 
 
 def test_a_dropped_label_is_the_only_one_computed_again(copy_of_finished):

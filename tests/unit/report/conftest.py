@@ -56,6 +56,7 @@ def decay_record(phase, temperature):
         "smallest_decay": 0.061,
         "run_ps": 200.0,
         "zero_lag": 800.0,
+        "advice": {"text": "an error of 10 % of tau needs 2 runs of 400 ps"},
         "vibrational_amplitude": resolved(1.0 - amplitude, 0.012),
     }
     if tau:

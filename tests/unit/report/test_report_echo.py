@@ -63,4 +63,5 @@ def test_activation_energy_and_the_effect_of_tensor_errors(campaign):
     ]  # fmt: skip
     assert all(abs(e["static_share"] - 1.9**2 / 800.0) < 1e-9 for e in effects)
     assert "1.9 / 2.8 kHz" in said
+    assert "an error of 10 % of τ needs 2 runs of 400 ps" in said
     assert "its error" in said
