@@ -10,6 +10,8 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, workflow.basedir)
 
 from hopecho.config import Campaign, validate
+from hopecho.efg.grid import BASIS as EXPANSION
+from hopecho.efg.grid import expansions
 from hopecho.environment import prepare_jobs
 from hopecho.errors import HopechoError
 from hopecho.forecast import forecast_lines
@@ -63,6 +65,7 @@ LABEL_BLOCK = [
 # A potential made elsewhere takes the place of the fits: one round, to test it and to label.
 FOREIGN = CAMPAIGN.get("potential.file")
 GRID_BASES = bases(CAMPAIGN.get("potential.grid"))
+EFG_BASES = expansions(CAMPAIGN.get("efg.grid"))
 EFG = CAMPAIGN.get("labels.efg")
 CURVES = ("acf_powder", "acf_omega_q", "acf_cq") if EFG else ()
 
@@ -213,8 +216,8 @@ def tensors_only(paths):
     return wanted
 
 
-def every_efg():
-    return _every(lambda m, p, t: phase_files(m, p, t, "efg", ".h5"))
+def every_efg(suffix=".h5"):
+    return _every(lambda m, p, t: phase_files(m, p, t, "efg", suffix))
 
 
 def every_phase(name):

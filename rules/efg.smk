@@ -2,6 +2,13 @@
 # (never from production), fit, and inference over every production snapshot.
 
 
+EFG_KEYS = [
+    *(f"efg.{name}" for name in (*EXPANSION, "model", "zeta", "inducing", "folds")),
+    "materials.{material}.elements",
+    "materials.{material}.mobile",
+]
+
+
 rule efg_frames:
     input:
         runs=lambda w: learning_files(w.material, accepted_round(w.material), ".extxyz"),
@@ -22,10 +29,49 @@ rule efg_frames:
         " --frames {output.frames:q} --log {log:q}"
 
 
+rule efg_candidate:
+    input:
+        frames=material_file("efg/labelled.extxyz"),
+        dataset=accepted_files("dataset.extxyz"),
+        code=code("efg_candidate"),
+    output:
+        result=material_file("efg/grid/{candidate}.json"),
+    log:
+        log_file("efg_candidate/{material}-{candidate}.log"),
+    benchmark:
+        cost_file("efg_candidate/{material}-{candidate}.tsv")
+    conda:
+        ENV
+    params:
+        settings=settings(None, *EFG_KEYS, basis=lambda w: EFG_BASES[int(w.candidate)]),
+    shell:
+        python("efg_candidate")
+        + " --frames {input.frames:q} --dataset {input.dataset:q}"
+        " --settings {params.settings:q} --result {output.result:q} --log {log:q}"
+
+
+rule efg_choice:
+    input:
+        candidates=[
+            material_file(f"efg/grid/{number}.json")
+            for number in range(len(EFG_BASES))
+        ],
+    output:
+        grid=material_file("efg/grid/grid.json"),
+    log:
+        log_file("efg_choice/{material}.log"),
+    conda:
+        ENV
+    shell:
+        python("grid") + " --candidates {input.candidates:q} --grid {output.grid:q}"
+        " --log {log:q}"
+
+
 rule fit_efg:
     input:
         frames=material_file("efg/labelled.extxyz"),
         dataset=accepted_files("dataset.extxyz"),
+        grid=material_file("efg/grid/grid.json") if CAMPAIGN.get("efg.grid") else [],
         code=code("fit_efg"),
     output:
         model=material_file("efg/model.npz"),
@@ -39,20 +85,15 @@ rule fit_efg:
     params:
         settings=settings(
             None,
-            "efg.cutoff_angstrom",
-            "efg.n_radial",
-            "efg.l_max",
-            "efg.sigma_angstrom",
-            "efg.folds",
-            "materials.{material}.elements",
-            "materials.{material}.mobile",
+            *EFG_KEYS,
+            "materials.{material}.isotope",
             "labels.source",
             seed=seed("efg", "material"),
         ),
     shell:
         python("fit_efg") + " --frames {input.frames:q} --dataset {input.dataset:q}"
-        " --settings {params.settings:q} --model {output.model:q} --report {output.report:q}"
-        " --log {log:q}"
+        " --grid {input.grid:q} --settings {params.settings:q} --model {output.model:q}"
+        " --report {output.report:q} --log {log:q}"
 
 
 rule efg_learning_curve:
@@ -97,6 +138,7 @@ rule predict_efg:
         code=code("predict_efg"),
     output:
         efg=run_file("efg{segment}.h5"),
+        report=run_file("efg{segment}.json"),
     log:
         log_file(
             "predict_efg/{material}-{phase}-{quench}-{temperature}K-{replica}-{segment}.log"
@@ -108,7 +150,14 @@ rule predict_efg:
     conda:
         ENV
     params:
-        settings=settings(None, "labels.source"),
+        settings=settings(
+            None,
+            "materials.{material}.isotope",
+            "labels.source",
+            phase=lambda w: w.phase,
+            temperature_k=lambda w: int(w.temperature),
+        ),
     shell:
         python("predict_efg") + " --model {input.model:q} --h5md {input.h5md:q}"
-        " --settings {params.settings:q} --efg {output.efg:q} --log {log:q}"
+        " --settings {params.settings:q} --efg {output.efg:q} --report {output.report:q}"
+        " --log {log:q}"

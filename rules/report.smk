@@ -7,10 +7,16 @@ rule summary:
         structures=structure_reports,
         heldout=[f"{RESULTS}/{m}/heldout/errors.json" for m in CAMPAIGN.config["run"]],
         efg=[f"{RESULTS}/{m}/efg/fit.json" for m in CAMPAIGN.config["run"] if EFG],
+        efg_grid=[
+            f"{RESULTS}/{m}/efg/grid/grid.json"
+            for m in CAMPAIGN.config["run"]
+            if EFG and EFG_BASES != [{}]
+        ],
         segments=every_segment(".json"),
         extrapolation=[] if FOREIGN else every_phase("extrapolation.json"),
         bursts=every_burst(".json"),
         step_tests=step_tests(),
+        tensors=every_efg(".json") if EFG else [],
         acf=[path for c in CURVES for path in every_phase(f"{c}.json")],
         powder=[path for path in every_phase("acf_powder.csv") if EFG],
         transport=[
@@ -36,6 +42,7 @@ rule summary:
             "md.temperatures_k",
             "learning.target_force_ratio",
             "learning.target_energy_ev_atom",
+            efg_grid=CAMPAIGN.get("efg.grid"),
         ),
         results=lambda w, output: os.path.dirname(output[0]),
         store=CAMPAIGN.config["labels"]["store"],
@@ -44,7 +51,7 @@ rule summary:
         + " --results {params.results:q} --settings {params.settings:q}"
         " --store {params.store:q}"
         " --members {input.learning:q} {input.structures:q} {input.segments:q}"
-        " {input.bursts:q} {input.step_tests:q}"
+        " {input.bursts:q} {input.step_tests:q} {input.tensors:q}"
         " --summary {output.summary:q} --ledger {output.ledger:q} --log {log:q}"
 
 

@@ -21,6 +21,7 @@ def main(argv: list[str] | None = None) -> None:
         store=LabelStore(Path(args.store)),
         efg=s["efg"],
         grid=bool(s["grid"]),
+        efg_grid=bool(s["efg_grid"]) and s["efg"],
         members=set(args.members),
         targets={
             "force_relative": s["target_force_ratio"],

@@ -66,6 +66,7 @@ class Validation:
     """(n_folds,): components in each."""
     variance: float
     """Mean square of a component, a.u.^2."""
+    n_columns: int
 
 
 def fit_efg_model(
@@ -122,10 +123,11 @@ def fit_efg_model(
 def validate_settings(frames: Sequence[Atoms], *, settings: EfgSettings) -> Validation:
     """Cross-validate settings without fitting a model; errors as `fit_efg_model`."""
     data = prepare(frames, None, settings)
-    folds, _ = _equations(data, make_columns(data, settings), settings)
+    columns = make_columns(data, settings)
+    folds, _ = _equations(data, columns, settings)
     rows = np.array([f.rows for f in folds])
     squares = cross_validate(folds, settings.ridge) / rows[:, None]
-    return Validation(squares, rows, sum(f.yy for f in folds) / int(rows.sum()))
+    return Validation(squares, rows, sum(f.yy for f in folds) / int(rows.sum()), columns.count)
 
 
 def explicit_prediction(model: EfgModel, atoms: Atoms) -> Array:

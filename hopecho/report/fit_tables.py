@@ -37,7 +37,11 @@ def fit_section(view: CampaignView, material: str) -> Html:
     parts.append(_findings(fit["findings"]))
     grid = view.summary["grid"].get(material)
     if grid:
-        parts.append(_grid(grid))
+        said = (
+            "Settings were chosen by cross-validation on the frames of round 0: {reason}. The loss "
+            "is the weighted mean square error on structures left out; 1 is no model at all. "
+        )
+        parts.append(grid_table(grid, SHORT, said=said, cost="cost of a force, relative"))
     return join(parts)
 
 
@@ -143,20 +147,28 @@ def _findings(findings: list[Mapping[str, str]]) -> Html:
     return join((tag("p", "Training labels that stood out:"), table(head, rows)))
 
 
-def _grid(grid: Mapping[str, Any]) -> Html:
-    """Table of the grid; only settings that differ have a column."""
+def grid_table(grid: Mapping[str, Any], short: Mapping[str, str], *, said: str, cost: str) -> Html:
+    """Table of a grid and its choice; only settings that differ have a column.
+
+    Parameters
+    ----------
+    grid : mapping
+        ``rows`` and ``chosen`` of `hopecho.ufp.grid.choose`.
+    short : mapping
+        Name of every setting in words.
+    said : str
+        How the choice was made; the reason is put in for ``{reason}``.
+    cost : str
+        Head of the column of relative costs.
+    """
     rows, chosen = grid["rows"], grid["chosen"]
-    names = [n for n in SHORT if len({row["settings"][n] for row in rows}) > 1]
+    names = [n for n in short if len({row["settings"][n] for row in rows}) > 1]
     cells = []
     for row in sorted(rows, key=lambda row: float(row["loss"])):
         mark = "chosen" if row["settings"] == chosen["settings"] else ""
         values = [f"{row['settings'][n]:g}" for n in names]
         loss = f"{number(row['loss'], 3)} ± {number(row['loss_stderr'], 2)}"
         cells.append([*values, row["n_columns"], loss, number(row["relative_cost"], 2), mark])
-    head = [SHORT[n] for n in names]
-    head += ["coefficients", "cross-validated loss", "cost of a force, relative", ""]
-    said = (
-        f"Settings were chosen by cross-validation on the frames of round 0: {chosen['reason']}. "
-        "The loss is the weighted mean square error on structures left out; 1 is no model at all. "
-    )
-    return join((tag("p", said), table(head, cells, numbers=range(len(head) - 1))))
+    head = [short[n] for n in names] + ["coefficients", "cross-validated loss", cost, ""]
+    paragraph = tag("p", said.format(reason=chosen["reason"]))
+    return join((paragraph, table(head, cells, numbers=range(len(head) - 1))))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hopecho.report.campaign import CampaignView, unmet
+from hopecho.report.efg_trust import trust_section
 from hopecho.report.fit_tables import extrapolation_section, fit_section, uncertainty_section
 from hopecho.report.label_sets import label_table, quarantine_table
 from hopecho.report.markup import Html, file_name, items, join, table, tag
@@ -47,6 +48,8 @@ def gates(view: CampaignView) -> Html:
                     site_table(view, material),
                     tag("h4", "Static and fluctuating part of the error"),
                     split_table(view, material),
+                    tag("h3", "Predicted errors of the tensors, and unknown environments"),
+                    trust_section(view, material),
                 )
                 if view.tensors
                 else ()

@@ -143,12 +143,20 @@ def efg_table(view: CampaignView, material: str) -> Html:
     fit = view.summary["efg"][material]
     note = (
         f"Trained on {fit['n_tensors']} tensors of {fit['n_structures']} structures, "
-        f"{fit['n_features']} features, ridge {fit['ridge']:g} chosen by cross-validation over "
-        "structures. ω_Q is averaged over 64 field directions. Orientations count only against the "
-        "share that random pairs reach. About 10 kHz is what an echo experiment resolves."
+        f"{fit['n_features']} features, {_kind(fit)}{fit['ridge']:g} chosen by cross-validation "
+        "over structures. ω_Q is averaged over 64 field directions. Orientations count only "
+        "against the share that random pairs reach. About 10 kHz is what an echo experiment "
+        "resolves."
     )
     body = table(["phase", *EFG_HEAD], rows, numbers=range(1, 11))
     return join((body, tag("p", note, css="note")))
+
+
+def _kind(fit: Mapping[str, Any]) -> str:
+    if fit["model"] == "ridge":
+        return "ridge "
+    inducing, zeta = fit["n_inducing"], fit["zeta"]
+    return f"sparse SA-GPR with {inducing} inducing environments and zeta {zeta}, ridge "
 
 
 def trajectory_table(view: CampaignView, material: str) -> Html:

@@ -37,6 +37,7 @@ def summarise(
     store: LabelStore,
     efg: bool = True,
     grid: bool = False,
+    efg_grid: bool = False,
     members: Collection[str] | None = None,
     targets: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
@@ -58,6 +59,8 @@ def summarise(
         Whether the campaign has field gradients.
     grid : bool
         Whether settings of the potential were chosen from a grid.
+    efg_grid : bool
+        The same for the field-gradient model.
     members : collection of str, optional
         The structure, segment and status files of the campaign as it is configured now; others in
         the folder are left from other settings and do not count. All when left out.
@@ -68,11 +71,11 @@ def summarise(
     Returns
     -------
     dict
-        ``labels``, ``claims``, ``learning``, ``heldout``, ``uncertainty``, ``efg``, ``structures``,
-        ``segments``, ``bursts``, ``step_tests``, ``label_sets``, ``fit``, ``extrapolation``,
-        ``grid``, ``reference``, ``targets``, ``activation_energy``, ``tensor_errors``. Without
-        field gradients ``efg`` is empty and no claim is made of correlation functions; of a
-        potential made elsewhere ``extrapolation`` is not known.
+        ``labels``, ``claims``, ``learning``, ``heldout``, ``uncertainty``, ``efg``, ``efg_grid``,
+        ``efg_segments``, ``structures``, ``segments``, ``bursts``, ``step_tests``, ``label_sets``,
+        ``fit``, ``extrapolation``, ``grid``, ``reference``, ``targets``, ``activation_energy``,
+        ``tensor_errors``. Without field gradients ``efg`` is empty and no claim is made of
+        correlation functions; of a potential made elsewhere ``extrapolation`` is not known.
     """
     claims = [
         claim
@@ -104,6 +107,8 @@ def summarise(
         "heldout": {m: errors[m]["phases"] for m in run},
         "uncertainty": {m: errors[m]["uncertainty"] for m in run},
         "efg": {m: _without_provenance(results / m / "efg/fit.json") for m in run if efg},
+        "efg_grid": {m: read_json(results / m / "efg/grid/grid.json") for m in run if efg_grid},
+        "efg_segments": {m: _tensors(results / m, run[m], members) for m in run if efg},
         "structures": {m: _structures(results / m, phases, members) for m, phases in run.items()},
         "segments": {m: _segments(results / m, phases, members) for m, phases in run.items()},
         "bursts": {
@@ -197,6 +202,36 @@ def _step_tests(
         for phase in phases
         for path in _members(sorted((folder / "phases" / phase).glob("*K/step_test.json")), members)
     ]
+
+
+def _tensors(
+    folder: Path, phases: Sequence[str], members: Collection[str] | None
+) -> list[dict[str, Any]]:
+    """Unknown environments and predicted errors of the tensors, per phase and temperature."""
+    groups: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for phase in phases:
+        paths = sorted((folder / "phases" / phase).glob("quench*/*K/replica*/efg*.json"))
+        for path in _members(paths, members):
+            own = _without_provenance(path)
+            own["worst"] = own["worst"] | {"path": str(path.with_suffix(".h5"))}
+            groups.setdefault((phase, own["temperature_k"]), []).append(own)
+    return [
+        {"phase": phase, "temperature_k": temperature_k, **_joined(own)}
+        for (phase, temperature_k), own in groups.items()
+    ]
+
+
+def _joined(segments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    counts = [s["n_frames"] * s["n_ions"] for s in segments]
+    squares = sum(n * s["sigma_khz"] ** 2 for n, s in zip(counts, segments, strict=True))
+    flagged = sum(s["n_flagged"] for s in segments)
+    return {
+        "n_tensors": sum(counts),
+        "n_flagged": flagged,
+        "flagged_share": flagged / sum(counts),
+        "sigma_khz": float((squares / sum(counts)) ** 0.5),
+        "worst": max((s["worst"] for s in segments), key=lambda worst: float(worst["score"])),
+    }
 
 
 def _reference(material: str) -> dict[str, Any]:

@@ -63,7 +63,9 @@ def choose(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         There is no row.
     """
     if not rows:
-        raise HopechoError("the grid has no candidate", fix="give values in potential.grid")
+        raise HopechoError(
+            "the grid has no candidate", fix="give values in potential.grid or efg.grid"
+        )
     best = min(rows, key=lambda row: row["loss"])
     limit = best["loss"] + best["loss_stderr"]
     near = [row for row in rows if row["loss"] <= limit]

@@ -16,9 +16,10 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from hopecho.efg.contract import Kernel, make_kernel
 from hopecho.efg.metrics import efg_metrics, split_error
 from hopecho.efg.model import EfgModel
-from hopecho.efg.predict import predict_frames, probe_ids
+from hopecho.efg.predict import predict, probe_ids
 from hopecho.efg.sites import coordination, first_shell, site_classes
 from hopecho.errors import HopechoError
 from hopecho.io.extxyz import EFG, ENERGY, FORCES, STRESS
@@ -43,8 +44,9 @@ class HeldoutErrors:
     """Errors per phase, and the pairs of true and predicted values behind the parity plots."""
 
     phases: dict[str, dict[str, Any]]
-    """Per phase: ``potential`` and ``efg`` metrics, ``trajectories`` with the same for each run,
-    and ``sites`` with those of the tensors for each number of ligands around the ion."""
+    """Per phase: ``potential`` and ``efg`` metrics, ``efg_trust`` (see `trust`), ``trajectories``
+    with the same for each run, and ``sites`` with those of the tensors for each number of ligands
+    around the ion."""
     parity: dict[str, Array]
     """``<phase>/<quantity>`` -> (n, 2) true and predicted."""
 
@@ -82,7 +84,10 @@ def heldout_errors(
             "no held-out frame was labelled",
             fix="look at the quarantine (hopecho labels list) and at heldout.runs",
         )
-    tensors = None if model is None else [_tensors(model, frame) for frame in frames]
+    tensors = None
+    if model is not None:
+        kernel = make_kernel(model)
+        tensors = [_tensors(model, kernel, frame) for frame in frames]
     radius = None
     if model is not None and ligand is not None:
         radius = first_shell(frames, probe=ISOTOPES[isotope].symbol, ligand=ligand)
@@ -140,34 +145,77 @@ def predicted_uncertainty(
         return {"reason": error.what}
 
 
-def _tensors(model: EfgModel, frame: Atoms) -> tuple[Array, Array]:
-    """True and predicted isometric components of the probe ions, (n_probe, 5), a.u."""
+@dataclass(frozen=True)
+class _Tensors:
+    """Tensors of one frame, (n_probe, 5), a.u., and how far the model trusts them, (n_probe,)."""
+
+    true: Array
+    predicted: Array
+    sigma: Array
+    spread: Array
+    score: Array
+
+
+def _tensors(model: EfgModel, kernel: Kernel, frame: Atoms) -> _Tensors:
     if EFG not in frame.arrays:
         raise HopechoError(
             "a held-out frame was labelled without field gradients",
             got=f"frame of {frame.info['trajectory']}",
             fix="label them again: stored labels without tensors are completed",
         )
-    predicted = predict_frames(model, frame.positions[None], frame.cell.array, frame.numbers)[0]
-    probes = probe_ids(model, frame.numbers)
-    return isometric_from_matrix(frame.arrays[EFG][probes]), predicted
+    found = predict(
+        model, frame.positions[None], frame.cell.array, frame.numbers, kernel=kernel, spread_every=1
+    )
+    true = isometric_from_matrix(frame.arrays[EFG][probe_ids(model, frame.numbers)])
+    return _Tensors(true, found.efg[0], found.sigma[0], found.spread[0], found.score[0])
+
+
+def trust(
+    true: Array, predicted: Array, *, sigma: Array, spread: Array, score: Array
+) -> dict[str, float]:
+    """Judge predicted errors and the flag of unknown environments.
+
+    Parameters
+    ----------
+    true, predicted : (..., 5), a.u.
+    sigma, spread : (...), a.u.
+        Calibrated error of a component, and the committee's bare spread.
+    score : (...)
+        Above one: flagged.
+
+    Returns
+    -------
+    dict
+        ``share_68`` and ``share_68_raw`` (of component errors within sigma and within the spread;
+        0.683 is right), ``chi2`` (mean of error^2/sigma^2), ``flagged_share``.
+    """
+    error = np.abs(predicted - true)
+    return {
+        "share_68": float(np.mean(error < sigma[..., None])),
+        "share_68_raw": float(np.mean(error < spread[..., None])),
+        "chi2": float(np.mean((error / sigma[..., None]) ** 2)),
+        "flagged_share": float(np.mean(score > 1)),
+    }
 
 
 def _metrics(
     potential: Uf3Potential,
     frames: Sequence[Atoms],
-    tensors: Sequence[tuple[Array, Array]] | None,
+    tensors: Sequence[_Tensors] | None,
     own: Sequence[int],
     isotope: str,
 ) -> dict[str, Any]:
     errors = error_metrics(potential, labelled_frames([frames[i] for i in own]))
     if tensors is None:
         return {"potential": errors}
-    true = np.stack([tensors[i][0] for i in own])
-    predicted = np.stack([tensors[i][1] for i in own])
+    true, predicted, sigma, spread, score = (
+        np.stack([getattr(tensors[i], name) for i in own])
+        for name in ("true", "predicted", "sigma", "spread", "score")
+    )
     result: dict[str, Any] = {
         "potential": errors,
         "efg": efg_metrics(true, predicted, isotope=isotope),
+        "efg_trust": trust(true, predicted, sigma=sigma, spread=spread, score=score),
     }
     one_run = len({frames[i].info["trajectory"] for i in own}) == 1
     if one_run and len(own) > 1:
@@ -178,7 +226,7 @@ def _metrics(
 
 def _sites(
     frames: Sequence[Atoms],
-    tensors: Sequence[tuple[Array, Array]],
+    tensors: Sequence[_Tensors],
     own: Sequence[int],
     isotope: str,
     ligand: str,
@@ -189,7 +237,9 @@ def _sites(
     counts = np.concatenate(
         [coordination(frames[i], probe=probe, ligand=ligand, radius=radius) for i in own]
     )
-    true, predicted = (np.concatenate([tensors[i][k] for i in own]) for k in (0, 1))
+    true, predicted = (
+        np.concatenate([getattr(tensors[i], name) for i in own]) for name in ("true", "predicted")
+    )
     groups = site_classes(counts, probe=probe, ligand=ligand, least=SITE_TENSORS)
     classes = {}
     for name, members in groups.items():
@@ -203,7 +253,7 @@ def _sites(
 def _parity(
     potential: Uf3Potential,
     frames: Sequence[Atoms],
-    tensors: Sequence[tuple[Array, Array]] | None,
+    tensors: Sequence[_Tensors] | None,
     own: Sequence[int],
     phase: str,
     isotope: str,
@@ -231,7 +281,9 @@ def _parity(
         pairs[f"{phase}/stress_ev_a3"] = np.concatenate(stresses)
     if tensors is None:
         return pairs
-    both = [np.concatenate([tensors[i][k] for i in own]) for k in (0, 1)]
+    both = [
+        np.concatenate([getattr(tensors[i], name) for i in own]) for name in ("true", "predicted")
+    ]
     omega = [omega_q_isometric(t, [0, 0, 1], isotope=isotope) for t in both]
     coupling = [cq_abs(matrix_from_isometric(t), isotope=isotope) for t in both]
     return pairs | {

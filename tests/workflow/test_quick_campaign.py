@@ -130,3 +130,42 @@ def test_status_command_reads_the_campaign(finished):
     assert "li3ps4 beta 300 K: 0.016 of 0.016 ns" in said
     assert "(measured), 0 CPU h left" in said
     assert "MD left: 0 CPU min" in said
+
+
+def test_the_trained_model_turns_with_a_production_frame(finished):
+    import numpy as np
+
+    from hopecho.efg.model import load_model
+    from hopecho.efg.predict import predict_frames
+    from hopecho.io.h5md import read_segment
+    from hopecho.tensors import matrix_from_isometric, random_rotations
+
+    model = load_model(finished.results / "li3ps4/efg/model.npz")
+    rotation = random_rotations(1, rng=np.random.default_rng(8))[0]
+    for phase in ("beta", "amorphous"):
+        run = finished.results / f"li3ps4/phases/{phase}/quench0/300K/replica0"
+        frame = read_segment(run / "segment1.h5md", start=70, stop=71)
+        x, cell = frame.positions.astype(float), frame.cell
+        before = matrix_from_isometric(predict_frames(model, x, cell, frame.numbers))
+        for matrix in (rotation, -rotation):
+            turned = predict_frames(model, x @ matrix.T, cell @ matrix.T, frame.numbers)
+            after = matrix_from_isometric(turned)
+            expected = matrix @ before @ matrix.T
+            np.testing.assert_allclose(after, expected, atol=1e-6 * np.abs(expected).max())
+
+
+def test_unknown_environments_are_counted_segment_by_segment(finished):
+    summary = json.loads((finished.results / "summary.json").read_text())
+    rows = {(r["phase"], r["temperature_k"]): r for r in summary["efg_segments"]["li3ps4"]}
+    assert set(rows) == {("beta", 300), ("amorphous", 300)}
+    for (phase, _), row in rows.items():
+        parts = [
+            json.loads(path.read_text())
+            for path in finished.results.glob(f"li3ps4/phases/{phase}/quench*/*K/*/efg*.json")
+        ]
+        assert len(parts) == 4
+        assert row["n_flagged"] == sum(part["n_flagged"] for part in parts)
+        assert 0 <= row["flagged_share"] <= 1
+        assert row["sigma_khz"] > 0
+    page = (finished.results / "report.html").read_text()
+    assert "unknown environments" in page

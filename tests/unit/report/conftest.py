@@ -235,6 +235,15 @@ def efg_errors(n_tensors):
     }
 
 
+def tensor_record(phase, segment, temperature):
+    return {
+        "phase": phase, "temperature_k": temperature, "n_frames": 500, "n_ions": 48,
+        "n_flagged": 6 * segment, "flagged_share": 6 * segment / 24000,
+        "worst": {"frame": 17, "atom": 5, "score": 0.8 + 0.3 * segment},
+        "sigma_khz": 1.9, "sigma_every": 10,
+    }  # fmt: skip
+
+
 def write_heldout(folder, rng):
     phases, parity = {}, {}
     for phase in sorted(PHASES):
@@ -248,6 +257,9 @@ def write_heldout(folder, rng):
         site = {k: v for k, v in efg_errors(144).items() if k != "cdf"} | {"cq_abs_mean": 87.3}
         classes = {"LiS4": site, "LiS6": site | {"cq_abs_mean": 121.6}}
         phases[phase]["sites"] = {"ligand": "S", "radius_angstrom": 3.35, "classes": classes}
+        phases[phase]["efg_trust"] = {
+            "share_68": 0.697, "share_68_raw": 0.194, "chi2": 1.02, "flagged_share": 0.00174,
+        }  # fmt: skip
         phases[phase]["trajectories"] = {f"heldout-{phase}-run{k}": own for k in range(2)}
         for name, n, size, error in (
             ("energy_ev_atom", 12, 0.008, 0.005),
@@ -398,6 +410,7 @@ def write_phase(folder, phase, rng):
                 run = folder / f"quench{q}/{temperature}K/replica{r}"
                 for s in range(2):
                     write_json(run / f"segment{s}.json", segment_record(r, s, temperature))
+                    write_json(run / f"efg{s}.json", tensor_record(phase, s, temperature))
                 write_json(run / "burst0.json", burst_record(temperature))
     write_json(folder / f"{max(TEMPERATURES)}K/step_test.json", step_test_record())
 
@@ -469,6 +482,8 @@ def write_campaign(results, *, source="model PES", converged=True, efg=True):
     for k in range(3):
         write_json(material / f"al/{k}/fit.json", fit_record())
     fit = {"n_tensors": 4032, "n_structures": 84, "n_features": 309, "ridge": 1e-6}
+    fit |= {"model": "ridge", "omega_khz_per_au": 3846.0}
+    fit["calibration"] = {"floor": 4.8e-4, "slope": 1.35, "factor": 3.65}
     write_json(material / "efg/fit.json", fit, provenance=origin())
     write_json(material / "efg/labelled.json", census(good=good, **{bad: "scf_unconverged"}))
     for rule, seconds in (("label_batch", 7200.0), ("segment", 9000.0), ("report_page", 3.0)):

@@ -304,6 +304,43 @@ def test_the_fit_is_explained(campaign, make_campaign, edit_summary):
     assert said.index("4 | 10 | 0.0300") < said.index("3.5 | 10 |") < said.index("4.5 | 10 |")
 
 
+def test_trust_in_tensors_is_shown(campaign, make_campaign, edit_summary):
+    said = without_figures(campaign)
+    # Coverage on held-out frames; the bare spread is 3.65 times too small; 4.8e-4 a.u. in kHz.
+    assert "beta | 70 | 19 | 1.0 | 0.174 % |" in said
+    assert "a = 1.85 kHz of ω_Q" in said
+    assert "The bare spread is 3.65 times too small" in said
+    # Six of 2 x 24 000 tensors of every run; the worst of all segments, by name.
+    assert "0.013 % | 1.90 | 1.10: frame 17, atom 5 of quench0/replica0/efg1.h5" in said
+    results = make_campaign()
+    rows = [
+        {"settings": {"cutoff_angstrom": c, "n_radial": 4, "l_max": 6, "sigma_angstrom": 0.4},
+         "ridge": 1e-7, "loss": loss, "loss_stderr": 0.0004, "n_columns": 1203,
+         "relative_cost": cost}
+        for c, loss, cost in ((5.0, 0.0101, 0.8), (6.0, 0.0064, 1.0), (7.0, 0.0062, 1.3))
+    ]  # fmt: skip
+
+    def add(summary):
+        summary["efg_grid"]["li3ps4"] = {"rows": rows, "chosen": choose(rows)}
+
+    edit_summary(results, add)
+    said = without_figures(results)
+    assert "The density expansion was chosen by cross-validation" in said
+    assert "the cheapest of 2 within one standard error of the smallest loss" in said
+    assert "6 | 1203 | 0.00640 ± 4.0 × 10⁻⁴ | 1.0 | chosen |" in said
+
+
+def test_sparse_gpr_is_named(make_campaign, edit_summary):
+    results = make_campaign()
+
+    def change(summary):
+        summary["efg"]["li3ps4"] |= {"model": "sa_gpr", "zeta": 2, "n_inducing": 300}
+
+    edit_summary(results, change)
+    expected = "sparse SA-GPR with 300 inducing environments and zeta 2, ridge 1e-06"
+    assert expected in without_figures(results)
+
+
 def test_a_campaign_without_field_gradients_has_no_echo(make_campaign):
     results = make_campaign(efg=False)
     for path in [*results.glob("**/acf*"), *results.glob("**/efg/fit.json")]:

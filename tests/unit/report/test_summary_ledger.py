@@ -36,6 +36,13 @@ def results(tmp_path):
         write_json(folder / "300K/extrapolation.json", {"share_beyond": 0.25, "provenance": {}})
         write_json(folder / "quench0/structure.json", {"density_g_cm3": 1.8, "provenance": {}})
         write_json(folder / "quench0/300K/replica0/segment0.json", {"temperature": 301.0})
+        for number, flagged in ((0, 0), (1, 3)):
+            write_json(
+                folder / f"quench0/300K/replica0/efg{number}.json",
+                {"temperature_k": 300, "n_frames": 10, "n_ions": 5, "n_flagged": flagged,
+                 "sigma_khz": 3.0 + number, "worst": {"frame": 2, "atom": 1, "score": flagged},
+                 "provenance": {}},
+            )  # fmt: skip
     for number, accepted in ((0, False), (1, True), (2, False), (10, True)):
         write_json(m / f"al/{number}/status.json", {"round": number, "accepted": accepted})
         write_json(m / f"al/{number}/fit.json", {"n_columns": number})
@@ -123,6 +130,21 @@ def test_errors_quarantine_and_reference(results):
     without = summary(results, efg=False)
     assert without["efg"] == {}
     assert {c["claim"] for c in without["claims"]} == {k for n, k in CLAIMS if "acf" not in n}
+
+
+def test_tensors_are_joined_over_the_segments_of_a_phase(results):
+    said = summary(results, run={"li3ps4": ["glass"]})["efg_segments"]["li3ps4"]
+    (own,) = said
+    assert (own["phase"], own["temperature_k"], own["n_tensors"]) == ("glass", 300, 100)
+    assert own["flagged_share"] == pytest.approx(0.03)
+    assert own["sigma_khz"] == pytest.approx(np.sqrt((9 + 16) / 2))
+    assert own["worst"]["score"] == 3
+    assert own["worst"]["path"].endswith("glass/quench0/300K/replica0/efg1.h5")
+    members = {str(path) for path in results.glob("**/*.json") if path.name != "efg1.json"}
+    (first,) = summary(results, members=members, run={"li3ps4": ["glass"]})["efg_segments"][
+        "li3ps4"
+    ]
+    assert (first["n_tensors"], first["n_flagged"]) == (50, 0)
 
 
 def test_a_missing_product_is_named(results):

@@ -11,7 +11,7 @@ from hopecho.structures.crystals import load_crystal
 from hopecho.tensors import matrix_from_isometric, omega_q_isometric
 from hopecho.ufp.basis import BasisSpec, layout, potential_from
 from hopecho.ufp.evaluate import evaluate, pack
-from hopecho.validation.heldout import heldout_errors
+from hopecho.validation.heldout import heldout_errors, trust
 
 OFFSET = np.array([2e-3, 0.0, -1e-3, 0.0, 3e-3])
 
@@ -138,3 +138,15 @@ def test_labels_without_tensors_are_an_error(potential, model, frames):
     del bare.arrays["efg"]
     with pytest.raises(HopechoError, match=r"without field gradients[\s\S]*label them again"):
         heldout_errors(potential, model, [bare], isotope="7Li")
+
+
+def test_trust_counts_errors_within_their_widths():
+    true = np.zeros((1, 4, 5))
+    predicted = np.ones((1, 4, 5)) * np.array([0.5, 1.5, 0.9, 3.0])[:, None]
+    sigma, spread = np.ones((1, 4)), np.full((1, 4), 0.6)
+    score = np.array([[0.2, 1.1, 0.9, 0.3]])
+    said = trust(true, predicted, sigma=sigma, spread=spread, score=score)
+    assert said["share_68"] == 0.5
+    assert said["share_68_raw"] == 0.25
+    assert said["flagged_share"] == 0.25
+    assert said["chi2"] == pytest.approx((0.25 + 2.25 + 0.81 + 9.0) / 4)
