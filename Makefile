@@ -44,6 +44,7 @@ bench: .venv/installed.lock  ## measurements behind the numbers in docs
 	$(BIN)/python benchmarks/labels.py
 	$(BIN)/python benchmarks/featurise.py
 	$(BIN)/python benchmarks/fit.py
+	$(BIN)/python benchmarks/efg_stream.py
 	$(BIN)/python benchmarks/pair_style.py
 	$(BIN)/python benchmarks/engines.py
 	$(BIN)/python benchmarks/scaling.py
