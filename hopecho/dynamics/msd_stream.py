@@ -85,7 +85,8 @@ def msd_streamed(
         ions = slice(first, min(first + group, n_ions))
         for start in range(0, n_frames, block):
             stop = min(start + block + n_lags - 1, n_frames)
-            window = np.asarray(source[start:stop, ions], dtype=np.float64)
+            # A copy: a slice of an array is a view, and the run must not change.
+            window = np.array(source[start:stop, ions], dtype=np.float64)
             if drift is not None:
                 window -= np.asarray(drift[start:stop], dtype=np.float64)[:, None]
             n_origins = min(block, n_frames - start)
@@ -102,7 +103,7 @@ def msd_streamed(
 def _sums(window: Array, n_origins: int, n_lags: int, n_fft: int, per_ion: bool) -> Array:
     """Sum over origins of squared displacements, (n_ions or 1, 3, n_lags)."""
     x = np.ascontiguousarray(np.moveaxis(window, 0, -1))
-    x -= x.mean(-1, keepdims=True)
+    x = x - x.mean(-1, keepdims=True)
     n = x.shape[-1]
     spectrum = fft.rfft(x, n_fft, axis=-1)
     power = np.conj(fft.rfft(x[..., :n_origins], n_fft, axis=-1)) * spectrum

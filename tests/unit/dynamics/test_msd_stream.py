@@ -58,6 +58,17 @@ def test_memory_does_not_grow_with_the_run(tmp_path):
     assert peaks[1] < 8 * 2**20
 
 
+@pytest.mark.parametrize("n_ions", [1, 3])
+def test_the_run_is_left_as_it_was(n_ions):
+    x = walk(4097, n_ions)
+    before = x.copy()
+    drift = np.ones((4097, 3))
+    for per_ion in (True, False):
+        msd_streamed(x, n_lags=1, drift=drift, per_ion=per_ion)
+        msd_streamed(x, n_lags=50, drift=drift, per_ion=per_ion)
+    np.testing.assert_array_equal(x, before)
+
+
 def test_lags_beyond_the_run_are_refused():
     with pytest.raises(HopechoError, match="n_lags"):
         msd_streamed(np.zeros((10, 2, 3)), n_lags=11)
