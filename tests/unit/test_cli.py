@@ -77,7 +77,7 @@ def test_status_of_nothing_yet(campaign, capsys):
     assert main(["status", "--configfile", campaign]) == 0
     out = capsys.readouterr().out
     assert "no round of learning finished" in out
-    assert "li3ps4 beta 300 K: 0.000 of 0.225 ns" in out  # 3 replicas of 60 -> 75 ps
+    assert "li3ps4 beta 300 K: 0.000 of 0.900 ns" in out  # 3 replicas of 300 ps
     assert "report: not yet" in out
 
 

@@ -97,7 +97,7 @@ WRONG = {
     ),
     "stride that is no multiple of the step": (
         "md: {dt_fs: 1.5}",
-        ["'md.stride_ps'", "0.05 ps", "whole multiple of md.dt_fs (0.0015 ps)"],
+        ["'md.stride_ps'", "0.1 ps", "whole multiple of md.dt_fs (0.0015 ps)"],
     ),
     "stride below the step": ("md: {stride_ps: 0.001}", ["'md.stride_ps'", "md.dt_fs"]),
     "chunk that is no multiple of the stride": (
@@ -213,7 +213,7 @@ def test_a_later_overlay_wins(tmp_path, default):
 def test_spelling_of_a_number_does_not_matter(default):
     """Snakemake compares settings as text: 2 and 2.0, and keys 300 and "300", are the same."""
     other = copy.deepcopy(default)
-    other["md"] |= {"dt_fs": 2, "segment_ps": 25, "temperatures_k": [300.0, 400]}
+    other["md"] |= {"dt_fs": 2, "segment_ps": 100, "temperatures_k": [300.0, 400]}
     lengths = default["md"]["length_ps"]["beta"].items()
     other["md"]["length_ps"]["beta"] = {int(k): int(v) for k, v in lengths}
     other["materials"]["li3ps4"]["oxidation"] = {"Li": 1.0, "P": 5.0, "S": -2.0}
@@ -268,6 +268,7 @@ def test_seeds_are_stable_and_distinct(default):
 @pytest.mark.parametrize(("length", "segments"), [(60.0, 3), (50.0, 2), (50.1, 3), (1.0, 1)])
 def test_lengths_round_up_to_whole_segments(default, length, segments):
     config = copy.deepcopy(default)
+    config["md"]["segment_ps"] = 25.0
     config["md"]["length_ps"]["beta"]["300"] = length
     assert Campaign(config).segments("beta", 300) == segments
 

@@ -71,7 +71,7 @@ def test_finished_segments_are_done_and_tell_their_cost(config):
     before = forecast(Campaign(config))
     (phase,) = before.phases
     assert (phase.done_ns, phase.measured) == (0.0, False)
-    assert "0.000 of 0.225 ns; 128 atoms, 9.63 us an atom and step (assumed)" in phase.words()
+    assert "0.000 of 0.900 ns; 128 atoms, 9.63 us an atom and step (assumed)" in phase.words()
     folder = f"{config['results']}/li3ps4/phases/beta/quench0/300K/replica1"
     write_json(f"{folder}/segment0.json", {})
     log = f"{config['results']}/logs/segment/li3ps4-beta-0-300K-1-0.json"
@@ -79,11 +79,11 @@ def test_finished_segments_are_done_and_tell_their_cost(config):
     after = forecast(Campaign(config))
     (phase,) = after.phases
     assert phase.us_per_atom_step == pytest.approx(2.0)
-    assert after.simulated_ns == pytest.approx(before.simulated_ns - 0.030)
-    assert phase.cpu_s == pytest.approx(0.210e6 / 2 * 128 * 2.0e-6)
+    assert after.simulated_ns == pytest.approx(before.simulated_ns - 0.105)
+    assert phase.cpu_s == pytest.approx(0.810e6 / 2 * 128 * 2.0e-6)
     write_json(f"{folder}/segment1.json", {"length_ps": 12.5})  # from other settings
     assert forecast(Campaign(config)).phases == after.phases
-    assert "0.025 of 0.225 ns; 128 atoms, 2 us an atom and step (measured)" in phase.words()
+    assert "0.100 of 0.900 ns; 128 atoms, 2 us an atom and step (measured)" in phase.words()
 
 
 def test_the_pair_style_that_will_run_is_said(config, monkeypatch):
@@ -134,10 +134,10 @@ def test_nanoseconds_done_count_only_the_segments_of_this_campaign(config):
     for segment in (0, 1, 7):  # segment 7 is left from a longer campaign
         write_json(f"{folder}/segment{segment}.json", {})
     text = status(config)
-    assert "li3ps4 beta 300 K: 0.050 of 0.225 ns" in text
+    assert "li3ps4 beta 300 K: 0.200 of 0.900 ns" in text
     left = next(line for line in text.splitlines() if "MD left" in line)
     config["md"]["length_ps"]["beta"]["300"] = 50.0
-    assert "li3ps4 beta 300 K: 0.050 of 0.150 ns" in status(config)
+    assert "li3ps4 beta 300 K: 0.100 of 0.300 ns" in status(config)
     assert left != next(line for line in status(config).splitlines() if "MD left" in line)
 
 
