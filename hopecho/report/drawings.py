@@ -48,7 +48,7 @@ def drawings(view: CampaignView, ledger: pd.DataFrame) -> list[Drawing]:
             _collective(view, material),
             *_pair_distributions(view, material),
             van_hove(view, material),
-            parity(view, material),
+            *parity(view, material),
             *uncertainty(view, material),
             *([] if "file" in view.summary["fit"][material] else [learning(view, material)]),
             convergence(view, material),

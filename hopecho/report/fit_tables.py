@@ -91,13 +91,13 @@ def extrapolation_section(view: CampaignView, material: str) -> Html:
     if found is None:
         return tag("p", "Not known of a potential that was not fitted here.")
     rows = []
-    for name, own in found.items():
-        phase, _, temperature = name.partition("/")
+    for case in view.of_material(material):
+        own = found[f"{case.phase}/{case.temperature_k}K"]
         at = own["largest_ratio_at"]
         rows.append(
             [
-                phase,
-                temperature.removesuffix("K"),
+                case.phase,
+                case.temperature_k,
                 own["n_snapshots"],
                 f"{100 * own['share_beyond']:.3g} % ({own['n_beyond']} of {own['n_environments']})",
                 number(own["largest_ratio"], 3),

@@ -102,7 +102,7 @@ def test_the_temperature_series_is_told_with_its_test(said):
 
 def test_every_figure_names_its_labels_and_files(page):
     figures = re.findall(r"<figure.*?</figure>", page, flags=re.DOTALL)
-    assert len(figures) == 18
+    assert len(figures) == 19
     for figure in figures:
         assert "Files:" in figure
         assert figure.count("<!-- labels: model PES -->") == 1
