@@ -27,6 +27,9 @@ PROJECT_ROOT = Path(__file__).resolve().parents[1]
 
 Key = tuple[str, ...]
 
+MAX_ENTRIES, MAX_DEPTH = 100_000, 30
+"""Of a configuration: hundreds of times what a campaign needs."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -53,12 +56,38 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
         raise HopechoError(
             f"cannot read {path}", got=str(error), fix="check --configfile"
         ) from None
-    except yaml.YAMLError as error:
+    # ValueError: bytes that are no text, a date such as 2026-13-01, a number of 5000 digits.
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         problem = " ".join(str(error).split())
         raise HopechoError(f"{path} is not valid YAML", got=problem) from None
     if not isinstance(data, dict):
         raise HopechoError(f"{path} does not hold a mapping", got=type(data).__name__)
+    _check_size(data, path)
     return data
+
+
+def _check_size(data: Mapping[str, Any], path: str | Path) -> None:
+    """Refuse aliases of aliases, which unfold a few lines into gigabytes, and those of themselves.
+
+    Raises
+    ------
+    HopechoError
+        There are more than `MAX_ENTRIES` entries, or more than `MAX_DEPTH` inside one another.
+    """
+    waiting: list[tuple[Any, int]] = [(data, 0)]
+    count = 0
+    while waiting:
+        value, depth = waiting.pop()
+        items = value.values() if isinstance(value, Mapping) else ()
+        items = value if isinstance(value, list | tuple | set) else items
+        count += len(items)
+        if count > MAX_ENTRIES or depth > MAX_DEPTH:
+            raise HopechoError(
+                f"{path} holds too many entries, or too many inside one another",
+                got=f"more than {MAX_ENTRIES}, or deeper than {MAX_DEPTH}",
+                fix="write out YAML aliases (&name, *name)",
+            )
+        waiting += [(item, depth + 1) for item in items]
 
 
 def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,6 +128,7 @@ def validate(config: Mapping[str, Any], *, files: Sequence[Path] = ()) -> dict[s
         On the first error, with file, key, value, and the nearest known key or the fix.
     """
     schema = load_yaml(PROJECT_ROOT / "schemas" / "config.schema.yaml")
+    _check_size(config, files[-1] if files else "the configuration")
     checked = _string_keys(config)
     validator = jsonschema.Draft202012Validator(schema)
     errors = sorted(
@@ -195,6 +225,8 @@ def _schema_error(error: jsonschema.ValidationError, files: Sequence[Path]) -> H
 
 def _expectation(error: jsonschema.ValidationError) -> str:
     wanted = error.validator_value
+    if error.validator == "pattern" and "description" in error.schema:
+        return str(error.schema["description"])
     phrases = {
         "type": f"give a value of type {wanted}",
         "enum": f"choose one of {wanted}",

@@ -37,18 +37,23 @@ try:
 except HopechoError as error:
     raise WorkflowError(str(error)) from None
 
+
+def quoted(text):
+    """A value of the configuration as one word of a shell command, of which Snakemake fills no part."""
+    return shlex.quote(text).replace("{", "{{").replace("}", "}}")
+
+
 RESULTS = CAMPAIGN.config["results"]
 # How programs are started is no part of a result: in no rule's parameters.
-LABEL_COMMAND = shlex.quote(CAMPAIGN.get("labels.command"))
-EFG_COMMAND = shlex.quote(CAMPAIGN.get("labels.efg_command"))
+LABEL_COMMAND = quoted(CAMPAIGN.get("labels.command"))
+EFG_COMMAND = quoted(CAMPAIGN.get("labels.efg_command"))
 # Nor how often and with which detours a label is tried: `hopecho labels retry` asks for more.
-LABEL_ATTEMPTS = shlex.quote(
+LABEL_ATTEMPTS = quoted(
     CAMPAIGN.settings(
         "labels.retries", "labels.max_wall_min", "labels.max_transient_failures"
     )
 )
-LABEL_ATTEMPTS = LABEL_ATTEMPTS.replace("{", "{{").replace("}", "}}")
-LAMMPS = shlex.quote(CAMPAIGN.get("md.lammps.command"))
+LAMMPS = quoted(CAMPAIGN.get("md.lammps.command"))
 PAIR_STYLE = CAMPAIGN.get("md.lammps.pair_style")
 MD_WALL_MIN = CAMPAIGN.get("md.max_wall_min")
 MD_JOB = CAMPAIGN.get("md.resources")
@@ -92,7 +97,7 @@ onstart:
 
 def python(script):
     """The command that runs a script."""
-    return f"python {shlex.quote(SCRIPTS)}/{script}.py"
+    return f"python {quoted(SCRIPTS)}/{script}.py"
 
 
 def code(script):

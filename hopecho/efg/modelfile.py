@@ -14,6 +14,7 @@ from hopecho.efg.novelty import Novelty
 from hopecho.efg.radial import RadialBasis, RadialTable
 from hopecho.efg.sparse import Inducing
 from hopecho.errors import HopechoError
+from hopecho.io.arrays import read_arrays
 
 Array = NDArray[np.float64]
 
@@ -92,12 +93,11 @@ def load_model(path: Path | str) -> EfgModel:
         If the file is missing or is not such a model.
     """
     try:
-        with np.load(path, allow_pickle=False) as data:
-            arrays = {name: data[name] for name in data.files}
+        arrays = read_arrays(path)
         if int(arrays["format"]) != FORMAT:
             raise ValueError(f"format {arrays['format']}, this version reads {FORMAT}")
         return _model_from_arrays(arrays)
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (HopechoError, ValueError, KeyError, IndexError, TypeError, OverflowError) as error:
         raise HopechoError(
             f"Cannot read the EFG model {path}",
             got=f"{type(error).__name__}: {error}",

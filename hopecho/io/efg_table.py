@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hopecho.errors import HopechoError
+from hopecho.io.hdf5 import reading, values
 from hopecho.tensors import isometric_from_matrix
 from hopecho.units import EFG_AU_V_M2
 
@@ -202,26 +203,20 @@ def read_efg(paths: Path | str | Sequence[Path | str]) -> EfgTrajectory:
 
 
 def _read_one(path: Path | str) -> EfgTrajectory:
-    try:
-        with h5py.File(path, "r") as file:
-            missing = [name for name in ("time_ps", "ion_id", "efg") if name not in file]
-            if missing:
-                raise HopechoError(
-                    f"{path} is not a table of field gradients",
-                    got=f"no dataset {', '.join(missing)}",
-                    fix="needs /time_ps (n_frames,), /ion_id (n_ions,), /efg (n_frames, n_ions, 5)",
-                )
-            unit = str(file.attrs.get("unit", "not given"))
-            convention = str(file.attrs.get("convention", "not given"))
-            time = np.asarray(file["time_ps"][:], dtype=float)
-            ions = np.asarray(file["ion_id"][:], dtype=np.int64)
-            efg = np.asarray(file["efg"][:])
-    except OSError as error:
-        raise HopechoError(
-            f"Cannot read {path}", got=str(error), fix="give an HDF5 file"
-        ) from error
+    with reading(path) as file:
+        missing = [name for name in ("time_ps", "ion_id", "efg") if name not in file]
+        if missing:
+            raise HopechoError(
+                f"{path} is not a table of field gradients",
+                got=f"no dataset {', '.join(missing)}",
+                fix="needs /time_ps (n_frames,), /ion_id (n_ions,), /efg (n_frames, n_ions, 5)",
+            )
+        unit, convention = (_word(file.attrs.get(name)) for name in ("unit", "convention"))
+        time = values(file, "time_ps").astype(float)
+        ions = values(file, "ion_id", kinds="iu").astype(np.int64)
+        efg = values(file, "efg", kinds="f")
     efg = _to_isometric(efg, unit=unit, convention=convention, path=path)
-    if efg.shape != (len(time), len(ions), 5) or len(time) == 0:
+    if time.ndim != 1 or efg.shape != (len(time), *ions.shape, 5) or len(time) == 0:
         raise HopechoError(
             f"Shapes in {path} do not fit",
             got=f"time_ps {time.shape}, ion_id {ions.shape}, efg {efg.shape}",
@@ -233,7 +228,19 @@ def _read_one(path: Path | str) -> EfgTrajectory:
             got=f"{int(np.sum(~np.isfinite(efg)))} bad components",
             fix="remove or recompute these frames",
         )
+    if ions.min(initial=0) < 0 or len(np.unique(ions)) != len(ions):
+        raise HopechoError(
+            f"ion_id in {path} does not name every ion once",
+            got=f"{ions[:10].tolist()}",
+            fix="give 0-based indices of atoms, each once",
+        )
     return EfgTrajectory(time, ions, efg)
+
+
+def _word(value: object) -> str:
+    if value is None:
+        return "not given"
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def _to_isometric(
@@ -254,7 +261,8 @@ def _to_isometric(
             fix="(n_frames, n_ions, 5) with convention 'isometric', or 3 x 3 matrices",
         )
     values = isometric_from_matrix(efg) if is_matrix else efg
-    return (values * _UNITS[unit]).astype(np.float32)
+    with np.errstate(over="ignore"):  # infinities are refused by the caller
+        return (values * _UNITS[unit]).astype(np.float32)
 
 
 def _check_steps(time: NDArray[np.float64], names: Sequence[Path | str]) -> None:

@@ -8,13 +8,16 @@ ASE does not turn into a calculator: ``info["REF_energy"]``, ``info["REF_stress"
 
 from __future__ import annotations
 
+import io
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.data import chemical_symbols
 from ase.io.extxyz import read_extxyz
 
 from hopecho.errors import HopechoError
@@ -22,6 +25,20 @@ from hopecho.errors import HopechoError
 ENERGY, FORCES, STRESS, EFG = "REF_energy", "REF_forces", "REF_stress", "efg"
 
 _TENSOR_ARRAYS = (EFG,)
+_PROPERTIES = re.compile(r'(?:^|\s)Properties="?([^\s"]+)')
+# What ASE's parser raises on damaged text; a RuntimeWarning is a number too large for its type.
+_DAMAGE = (
+    OSError,
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    OverflowError,
+    StopIteration,
+    RuntimeError,
+)
 _KINDS = {"f": "R", "i": "I", "u": "I", "b": "L", "U": "S"}
 
 
@@ -62,18 +79,16 @@ def read_frames(path: Path | str, *, allow_empty: bool = False) -> list[Atoms]:
     """
     if allow_empty and Path(path).is_file() and Path(path).stat().st_size == 0:
         return []
+    place = ""
     try:
-        with open(path, encoding="utf-8") as stream:
-            expected = _count_frames(stream.read().splitlines())
-            stream.seek(0)
-            frames = list(read_extxyz(stream, index=slice(None)))
-        if len(frames) != expected:
-            raise ValueError(f"{len(frames)} of {expected} frames are readable")
-        for atoms in frames:
-            _restore_tensors(atoms)
-    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        lines = _lines(path)
+        frames = []
+        for number, (start, stop) in enumerate(_frames(lines)):
+            place = f", frame {number} (line {start + 1})"
+            frames.append(_frame(lines[start:stop]))
+    except _DAMAGE as error:
         raise HopechoError(
-            f"Cannot read structures from {path}",
+            f"Cannot read structures from {path}{place}",
             got=f"{type(error).__name__}: {error}",
             fix="the file must be complete extended XYZ with Lattice and Properties",
         ) from error
@@ -89,7 +104,7 @@ def count_frames(path: Path | str) -> int:
         The file is missing, empty or truncated.
     """
     try:
-        return _count_frames(Path(path).read_text(encoding="utf-8").splitlines())
+        return len(_frames(_lines(path)))
     except (OSError, ValueError) as error:
         raise HopechoError(
             f"Cannot read structures from {path}",
@@ -98,20 +113,49 @@ def count_frames(path: Path | str) -> int:
         ) from error
 
 
-def _count_frames(lines: list[str]) -> int:
-    """Frames by their counts of atoms; ValueError for an empty or truncated file."""
+def _lines(path: Path | str) -> list[str]:
+    """Lines without their ends, whichever these are (LF, CRLF, CR), and without blank ones last."""
+    lines = Path(path).read_text(encoding="utf-8").split("\n")
     while lines and not lines[-1].strip():
         lines.pop()
     if not lines:
         raise ValueError("the file is empty")
-    line, count = 0, 0
+    return lines
+
+
+def _frames(lines: list[str]) -> list[tuple[int, int]]:
+    """First line of every frame and the one after its last; ValueError for a truncated file."""
+    found, line = [], 0
     while line < len(lines):
-        n_atoms = int(lines[line])
-        line += n_atoms + 2
-        count += 1
-    if line != len(lines):
-        raise ValueError(f"frame {count} ends after {len(lines)} lines instead of {line}")
-    return count
+        if not lines[line].strip().isdecimal():
+            raise ValueError(f"line {line + 1} is no number of atoms: {lines[line][:40]!r}")
+        stop = line + int(lines[line]) + 2
+        if stop > len(lines):
+            raise ValueError(f"frame {len(found)} ends after line {len(lines)} instead of {stop}")
+        found.append((line, stop))
+        line = stop
+    return found
+
+
+def _frame(lines: list[str]) -> Atoms:
+    """Read one frame whose rows have been counted, column by column, before ASE reads them."""
+    found = _PROPERTIES.search(lines[1])
+    parts = (found.group(1) if found else "species:S:1:pos:R:3").split(":")
+    sizes = [int(size) for size in parts[2::3]]
+    if len(parts) % 3 or min(sizes) < 1 or len(set(parts[::3])) != len(sizes):
+        raise ValueError(f"Properties {found and found.group(1)[:80]!r} are no name:type:columns")
+    for number, line in enumerate(lines[2:], start=1):
+        if len(line.split()) != sum(sizes):
+            raise ValueError(f"atom {number} has {len(line.split())} columns, not {sum(sizes)}")
+    atoms = next(read_extxyz(io.StringIO("\n".join(lines) + "\n"), index=slice(None)))
+    if len(atoms) != len(lines) - 2:
+        raise ValueError(f"{len(atoms)} of {len(lines) - 2} atoms are readable")
+    if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
+        raise ValueError("a coordinate or the cell is not finite")
+    if len(atoms) and not 1 <= atoms.numbers.min() <= atoms.numbers.max() < len(chemical_symbols):
+        raise ValueError("an atom is of no known element")
+    _restore_tensors(atoms)
+    return atoms
 
 
 def _restore_tensors(atoms: Atoms) -> None:

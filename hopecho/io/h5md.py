@@ -19,9 +19,11 @@ from types import MappingProxyType
 
 import h5py
 import numpy as np
+from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from hopecho.errors import HopechoError
+from hopecho.io.hdf5 import dataset, member, reading, values
 
 CREATOR_VERSION = "1"
 """Version of this layout (not of the program: the bytes must not follow releases)."""
@@ -39,6 +41,7 @@ _VELOCITY_TO_ANGSTROM_PS = {
 }
 """Spellings that MDAnalysis reads too."""
 _CHUNK_BYTES = 1 << 19
+_SMALLEST_CELL_A3 = 1e-3
 
 
 @dataclass(frozen=True)
@@ -123,32 +126,29 @@ def read_segment(path: Path | str, *, start: int | None = None, stop: int | None
     HopechoError
         When the file is not H5MD, lacks species or times, or its cell changes.
     """
-    with _open(path) as file:
+    with reading(path) as file:
         group = _particle_group(file, path)
         frames = slice(start, stop)
-        position = group["position"]
-        time = _times(position, path)[frames]
-        scale = _scale(position["value"], _LENGTH_TO_ANGSTROM, path)
-        positions = np.asarray(position["value"][frames], dtype=np.float64) * scale
+        value = dataset(group, "position/value", kinds="f")
+        time = _times(group, value.shape[0], path)[frames]
+        scale = _scale(value, _LENGTH_TO_ANGSTROM, path)
+        positions = np.asarray(value[frames], dtype=np.float64) * scale
         cell = _read_cell(group, path, scale)
-        if "image" in group:
-            images = np.asarray(group["image/value"][frames], dtype=np.float64)
-            positions += images @ cell
-        observables = {
-            name: np.asarray(item["value"][frames], dtype=np.float64)
-            for name, item in file.get("observables", {}).items()
-            if isinstance(item, h5py.Group) and "value" in item
-        }
-        step = np.asarray(position["step"][frames]) if _per_frame(position) else None
+        if member(group, "image") is not None:
+            positions += values(group, "image/value", frames=frames) @ cell
+        observables = _read_observables(file, frames)
+        step = _read_steps(group, frames)
         numbers = _species(group, path)
         velocities = _read_velocities(group, frames, path)
-    return Segment(time, positions, cell, numbers, step, observables, velocities)
+    segment = Segment(time, positions, cell, numbers, step, observables, velocities)
+    _check_read(segment, path)
+    return segment
 
 
 def n_frames(path: Path | str) -> int:
     """Return the number of frames of an H5MD file."""
-    with _open(path) as file:
-        return int(_particle_group(file, path)["position/value"].shape[0])
+    with reading(path) as file:
+        return int(dataset(_particle_group(file, path), "position/value", kinds="f").shape[0])
 
 
 def iterate(paths: Sequence[Path | str], *, chunk: int = 1000) -> Iterator[Segment]:
@@ -254,29 +254,18 @@ def _write_observable(
         dataset.attrs["unit"] = OBSERVABLE_UNITS[name]
 
 
-def _open(path: Path | str) -> h5py.File:
-    try:
-        return h5py.File(path, "r")
-    except FileNotFoundError:
-        raise HopechoError(f"There is no trajectory {path}") from None
-    except OSError as error:
-        raise HopechoError(
-            f"The trajectory {path} is not a readable HDF5 file",
-            got=str(error),
-            fix="if a job was killed while writing it, delete it and run again",
-        ) from error
-
-
 def _particle_group(file: h5py.File, path: Path | str) -> h5py.Group:
-    groups = list(file.get("particles", {}))
+    particles = member(file, "particles")
+    groups = list(particles) if isinstance(particles, h5py.Group) else []
     name = "all" if "all" in groups else groups[0] if len(groups) == 1 else None
-    if name is None or "position" not in file["particles"][name]:
+    found = None if name is None else member(file, f"particles/{name}")
+    if not isinstance(found, h5py.Group) or member(found, "position") is None:
         raise HopechoError(
             f"{path} is not an H5MD trajectory with one group of particles",
             got=f"particle groups {groups}",
             fix="store positions under /particles/all/position",
         )
-    return file["particles"][name]
+    return found
 
 
 def _scale(dataset: h5py.Dataset, factors: Mapping[str, float], path: Path | str) -> float:
@@ -291,59 +280,106 @@ def _scale(dataset: h5py.Dataset, factors: Mapping[str, float], path: Path | str
     return factors[unit]
 
 
-def _per_frame(position: h5py.Group) -> bool:
-    return "step" in position and position["step"].shape != ()
+def _read_steps(group: h5py.Group, frames: slice) -> NDArray[np.int64] | None:
+    if member(group, "position/step") is None:
+        return None
+    step = values(group, "position/step", kinds="iu")
+    return step[frames].astype(np.int64) if step.shape != () else None
 
 
-def _times(position: h5py.Group, path: Path | str) -> NDArray[np.float64]:
-    if "time" not in position:
+def _times(group: h5py.Group, n: int, path: Path | str) -> NDArray[np.float64]:
+    if member(group, "position/time") is None:
         raise HopechoError(f"{path} has no times", fix="store /particles/all/position/time in ps")
-    time = position["time"]
+    time = dataset(group, "position/time")
     factor = _scale(time, _TIME_TO_PS, path)
     if time.shape != ():
         return np.asarray(time[()], dtype=np.float64) * factor
     # H5MD's fixed interval: a scalar increment with an optional offset.
-    n = position["value"].shape[0]
     offset = float(time.attrs.get("offset", 0.0))
     return (offset + float(time[()]) * np.arange(n)) * factor
 
 
 def _read_cell(group: h5py.Group, path: Path | str, scale: float) -> NDArray[np.float64]:
-    edges = group.get("box/edges")
+    edges = member(group, "box/edges")
     if edges is None:
         raise HopechoError(f"{path} has no cell", fix="store /particles/all/box/edges")
-    dataset = edges["value"] if isinstance(edges, h5py.Group) else edges
-    if "unit" in dataset.attrs:
-        scale = _scale(dataset, _LENGTH_TO_ANGSTROM, path)
-    values = np.asarray(dataset[()], dtype=np.float64) * scale
-    if isinstance(edges, h5py.Group):
-        if not np.allclose(values, values[0], rtol=0, atol=1e-6):
+    per_frame = isinstance(edges, h5py.Group)
+    found = dataset(group, "box/edges/value" if per_frame else "box/edges")
+    if "unit" in found.attrs:
+        scale = _scale(found, _LENGTH_TO_ANGSTROM, path)
+    cells = np.asarray(found[()], dtype=np.float64) * scale
+    if per_frame:
+        if not np.allclose(cells, cells[0], rtol=0, atol=1e-6):
             raise HopechoError(
                 f"The cell changes along {path}", fix="analyse runs at fixed cell (NVE or NVT)"
             )
-        values = values[0]
-    return np.diag(values) if values.shape == (3,) else values
+        cells = cells[0]
+    return np.diag(cells) if cells.shape == (3,) else cells
 
 
 def _read_velocities(
     group: h5py.Group, frames: slice, path: Path | str
 ) -> NDArray[np.float32] | None:
-    if "velocity" not in group:
+    if member(group, "velocity") is None:
         return None
-    value = group["velocity/value"]
-    if value.shape != group["position/value"].shape:
+    value = dataset(group, "velocity/value", kinds="f")
+    wanted = dataset(group, "position/value", kinds="f").shape
+    if value.shape != wanted:
         raise HopechoError(
             f"{path} holds velocities that do not fit its positions",
-            got=f"velocities {value.shape}, positions {group['position/value'].shape}",
+            got=f"velocities {value.shape}, positions {wanted}",
             fix="store one velocity for every position, on the same time axis",
         )
     factor = _scale(value, _VELOCITY_TO_ANGSTROM_PS, path)
     return np.asarray(value[frames], dtype=np.float32) * np.float32(factor)
 
 
+def _read_observables(file: h5py.File, frames: slice) -> dict[str, NDArray[np.float64]]:
+    group = member(file, "observables")
+    names = list(group) if isinstance(group, h5py.Group) else []
+    places = {name: f"observables/{name}/value" for name in names}
+    return {
+        name: values(file, place, frames=frames).astype(np.float64)
+        for name, place in places.items()
+        if member(file, place) is not None
+    }
+
+
 def _species(group: h5py.Group, path: Path | str) -> NDArray[np.int64]:
-    if "species" not in group or isinstance(group["species"], h5py.Group):
+    if not isinstance(member(group, "species"), h5py.Dataset):
         raise HopechoError(
             f"{path} has no fixed species", fix="store atomic numbers in /particles/all/species"
         )
-    return np.asarray(group["species"][()], dtype=np.int64)
+    return values(group, "species", kinds="iu").astype(np.int64)
+
+
+def _check_read(segment: Segment, path: Path | str) -> None:
+    """Refuse what does not fit together or is not finite, whoever wrote it."""
+    n, numbers, cell = len(segment.time_ps), segment.numbers, segment.cell
+    vectors = (segment.positions, segment.velocities)
+    fit = (
+        numbers.ndim == 1
+        and all(x is None or x.shape == (n, len(numbers), 3) for x in vectors)
+        and all(len(x) == n for x in segment.observables.values())
+        and (segment.step is None or segment.step.shape == (n,))
+        and cell.shape == (3, 3)
+    )
+    if not fit:
+        raise HopechoError(
+            f"Shapes in {path} do not fit",
+            got=f"times {segment.time_ps.shape}, positions {segment.positions.shape}, species"
+            f" {numbers.shape}, cell {cell.shape}",
+            fix="store (n_frames, n_atoms, 3) with one time a frame and one species an atom",
+        )
+    arrays = {"positions": vectors[0], "velocities": vectors[1], "time": segment.time_ps}
+    bad = [k for k, x in arrays.items() if x is not None and not np.isfinite(x).all()]
+    if not np.isfinite(cell).all() or abs(np.linalg.det(cell)) < _SMALLEST_CELL_A3:
+        bad.append(f"cell {cell.tolist()}")
+    if len(numbers) and not (numbers.min() >= 1 and numbers.max() < len(chemical_symbols)):
+        bad.append("atomic numbers")
+    if bad:
+        raise HopechoError(
+            f"{path} holds numbers that cannot be right",
+            got=", ".join(bad),
+            fix="look at the run that wrote it; convert the trajectory again",
+        )

@@ -123,14 +123,22 @@ def read_json(path: str | Path) -> dict[str, Any]:
     Raises
     ------
     HopechoError
-        If the file cannot be read or is not JSON.
+        If the file cannot be read, is not JSON or holds no object.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        record = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse)
+        if not isinstance(record, dict):
+            raise ValueError(f"{type(record).__name__} where an object was expected")
+        return record
+    # Lists in lists in lists ...: nothing that this program writes.
+    except (OSError, ValueError, RecursionError) as error:
         raise HopechoError(
             f"cannot read {path}", got=str(error), fix="delete it and rerun"
         ) from None
+
+
+def _refuse(word: str) -> float:
+    raise ValueError(f"{word} is no number")
 
 
 def write_csv(

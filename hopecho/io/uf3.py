@@ -10,8 +10,10 @@ from itertools import combinations_with_replacement
 from pathlib import Path
 
 import numpy as np
+from ase.data import atomic_numbers
 
 from hopecho.errors import HopechoError
+from hopecho.io.results import read_json
 from hopecho.io.uf3_check import (
     REPEATS as REPEATS,
 )
@@ -174,9 +176,19 @@ def read_uf3(path: str | Path, *, sidecar: str | Path | None = None) -> Uf3Poten
     if not two_body:
         raise HopechoError(f"{path} holds no two-body block", fix="give a UF3 potential file")
     elements = tuple(dict.fromkeys(name for pair in two_body for name in pair))
+    strange = sorted({name for key in three_body for name in key} - set(elements))
+    if strange:
+        raise HopechoError(f"{path} holds triplets without their pairs", got=", ".join(strange))
     one_body = dict.fromkeys(elements, 0.0)
     if sidecar is not None:
         record = read_sidecar(sidecar)
+        cutoff = max((float(t.knots_ij[-1]) for t in three_body.values()), default=0.0)
+        if abs(float(record.get("cutoff_3b_angstrom") or cutoff) - cutoff) > 1e-6:
+            raise HopechoError(
+                f"{sidecar} does not belong to {path}, or triplets are missing there",
+                got=f"three-body cutoffs {record['cutoff_3b_angstrom']} and {cutoff} A",
+                fix="give the .json written beside the .uf3",
+            )
         if set(record["elements"]) != set(elements):
             raise HopechoError(
                 f"{sidecar} does not belong to {path}: the elements differ",
@@ -214,10 +226,19 @@ def read_sidecar(path: str | Path) -> dict:
     HopechoError
         If a key is missing.
     """
-    record = json.loads(Path(path).read_text(encoding="utf-8"))
+    record = read_json(path)
     missing = {"elements", "one_body_energies_ev"} - set(record)
     if missing:
         raise HopechoError(f"{path} lacks {sorted(missing)}", fix="write it with the potential")
+    elements, energies = record["elements"], record["one_body_energies_ev"]
+    named = isinstance(elements, list) and isinstance(energies, dict)
+    named = named and isinstance(record.get("cutoff_3b_angstrom", 0.0), int | float)
+    if not named or not all(isinstance(energies.get(str(e)), int | float) for e in elements):
+        raise HopechoError(
+            f"{path} does not give a number for every element",
+            got=f"elements {elements!r}, one_body_energies_ev {energies!r}",
+            fix="write it with the potential",
+        )
     return record
 
 
@@ -264,7 +285,15 @@ def _triplet_block(key: tuple[str, str, str], spline: TripletSpline, kind: str) 
 def _blocks(path: str | Path) -> Iterator[list[list[str]]]:
     """Yield the tokenised lines of each block, without its header and closing line."""
     block: list[list[str]] = []
-    for line in Path(path).read_text(encoding="utf-8", errors="replace").splitlines():
+    try:
+        text = Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise HopechoError(f"Cannot read {path}", got=str(error), fix="check the path") from None
+    if not text.endswith("\n"):
+        raise HopechoError(
+            f"{path} is empty or cut off", got=repr(text[-40:]), fix="write the file again"
+        )
+    for line in text.splitlines():
         if line.startswith("#"):
             units = re.search(r"^#UF3 POT.*UNITS:\s*(\S+)", line)
             if units and units[1] != "metal":
@@ -294,12 +323,16 @@ def _read_block(
             fix="use trims 0 and 3 and uniform knots: '0 3 uk'",
         )
     try:
+        if not set(names) <= set(atomic_numbers):
+            raise ValueError("it names no elements")
         if kind == "2B" and len(names) == 2:
             if {(names[0], names[1]), (names[1], names[0])} & set(two_body):
                 raise ValueError("it stands in the file twice")
             pair = PairSpline(_numbers(block[2]), _numbers(block[4]))
             check_pair(label, pair.knots, pair.coefficients)
             _check_cutoffs(block[1], pair.knots)
+            if block[3] != [str(len(pair.coefficients))] or len(block) > 5:
+                raise ValueError("another number of coefficients, or lines after them")
             two_body[names[0], names[1]] = pair
         elif kind == "3B" and len(names) == 3:
             centre, a, b = names
@@ -313,7 +346,7 @@ def _read_block(
             three_body[centre, a, b] = TripletSpline(ij, ik, jk, grid)
         else:
             raise ValueError("expected '2B A B' or '3B A B C'")
-    except (ValueError, IndexError) as error:
+    except (HopechoError, ValueError, IndexError, OverflowError) as error:
         raise HopechoError(
             f"{path}: block {label!r} is damaged", got=str(error), fix="write the file again"
         ) from error
@@ -324,6 +357,8 @@ def _check_cutoffs(line: list[str], *knots: np.ndarray) -> None:
     cutoffs = [float(word) for word in line[: len(knots)]]
     if cutoffs != [float(vector[-1]) for vector in knots]:
         raise ValueError(f"cutoffs {cutoffs} are not the last knots")
+    if line[len(knots) :] != [str(len(vector)) for vector in knots]:
+        raise ValueError(f"numbers of knots {line[len(knots) :]} are not those that follow")
 
 
 def _numbers(tokens: list[str]) -> np.ndarray:

@@ -71,7 +71,10 @@ def read_uf3_json(path: str | Path) -> Uf3Potential:
         ij, ik, jk = (_array(path, name, axis, 1) for axis in knots[name])
         three_body[key] = TripletSpline(ij, ik, jk, _array(path, name, coefficients[name], 3))
     potential = Uf3Potential(elements, two_body, three_body, one_body)
-    _check(potential)
+    try:
+        _check(potential)
+    except HopechoError as error:
+        raise HopechoError(f"{path}: {error.what}", got=error.got, fix=error.fix) from error
     return potential
 
 
@@ -130,9 +133,11 @@ def _text(record: dict[str, Any]) -> str:
 def _record(path: str | Path) -> dict[str, Any]:
     try:
         record = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise HopechoError(
-            f"{path} is not JSON", got=str(error), fix="write it with the model's to_json"
+            f"{path} cannot be read as JSON",
+            got=str(error),
+            fix="write it with the model's to_json",
         ) from error
     missing = [key for key in NEEDED if not isinstance(record, dict) or key not in record]
     if missing:
@@ -140,13 +145,13 @@ def _record(path: str | Path) -> dict[str, Any]:
             f"{path} is not a model of the uf3 package: {', '.join(missing)} missing",
             fix="write it with WeightedLinearModel.to_json of uf3 0.4",
         )
-    if record["degree"] not in (2, 3):
+    if type(record["degree"]) is not int or record["degree"] not in (2, 3):
         raise HopechoError(f"{path} is not of degree 2 or 3", got=str(record["degree"]))
     return record
 
 
 def _elements(path: str | Path, names: Any) -> tuple[str, ...]:
-    known = isinstance(names, list) and names and all(name in atomic_numbers for name in names)
+    known = isinstance(names, list) and names and set(map(str, names)) <= set(atomic_numbers)
     if not known or len(set(names)) != len(names):
         raise HopechoError(f"{path}: element_list is not a list of elements", got=str(names))
     return tuple(sorted(names, key=lambda name: atomic_numbers[name]))
@@ -167,7 +172,7 @@ def _array(path: str | Path, name: str, value: Any, dimensions: int) -> np.ndarr
     """Return an array of finite numbers of the expected number of dimensions."""
     try:
         array = np.array(value, dtype=float)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise HopechoError(f"{path}: {name} holds no array of numbers", got=str(error)) from error
     if array.ndim != dimensions or not np.all(np.isfinite(array)):
         raise HopechoError(

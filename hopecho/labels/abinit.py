@@ -40,7 +40,7 @@ from hopecho.labels.abinit_input import (
 )
 from hopecho.labels.base import BaseBackend, Results
 from hopecho.labels.interface import LabelFailure, Options
-from hopecho.labels.program import Program, excerpt
+from hopecho.labels.program import Program, excerpt, text_of
 from hopecho.labels.quality import match_atoms
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class AbinitBackend(BaseBackend):
         directory.mkdir(parents=True)
         self._write_input(atoms, directory, keywords, efg=efg)
         ended = self._program.run([_INPUT], directory, stdout=_LOG, timeout_s=self.timeout_s)
-        text, log = (_text(directory / name) for name in (_OUTPUT, _LOG))
+        text, log = (text_of(directory / name) for name in (_OUTPUT, _LOG))
         reasons = [*ended, *abinit_reasons(text, log=log, version=self.version)]
         if reasons:
             raise _failure(directory, reasons)
@@ -230,10 +230,6 @@ def _results(atoms: Atoms, directory: Path, text: str, *, efg: bool) -> Results:
     if reasons:
         raise _failure(directory, reasons)
     return Results(energy, forces[order], stress, None if tensors is None else tensors[order])
-
-
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
 
 def _failure(directory: Path, reasons: list[str], note: str = "") -> LabelFailure:

@@ -21,7 +21,7 @@ from hopecho.errors import HopechoError
 from hopecho.io.magres import read_magres
 from hopecho.labels.base import BaseBackend, Results
 from hopecho.labels.interface import LabelFailure, Options
-from hopecho.labels.program import Program, excerpt
+from hopecho.labels.program import Program, excerpt, text_of
 from hopecho.labels.quality import match_atoms
 
 if TYPE_CHECKING:
@@ -234,8 +234,7 @@ def castep_version(text: str) -> str | None:
 
 
 def _text(directory: Path) -> str:
-    path = directory / f"{_SEED}.castep"
-    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    return text_of(directory / f"{_SEED}.castep")
 
 
 def _log(directory: Path) -> str:

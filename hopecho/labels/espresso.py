@@ -35,7 +35,7 @@ from hopecho.labels.espresso_output import (
     stand_in_lines,
 )
 from hopecho.labels.interface import LabelFailure, Options
-from hopecho.labels.program import Program, excerpt
+from hopecho.labels.program import Program, excerpt, text_of
 from hopecho.labels.quality import match_atoms
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class EspressoBackend(BaseBackend):
         done = False
         try:
             ended = self._pw.run(["-in", INPUT], directory, stdout=OUTPUT, timeout_s=self.timeout_s)
-            text = _text(directory / OUTPUT)
+            text = text_of(directory / OUTPUT)
             reasons = [*ended, *espresso_reasons(text, version=self.version)]
             if text and bool(stand_in_lines(text)) != self._stands_in:
                 # What runs is not what answered when it was asked for its version.
@@ -175,7 +175,7 @@ class EspressoBackend(BaseBackend):
 
     def _left_wavefunctions(self, folder: Path, atoms: Atoms, keywords: Mapping[str, Any]) -> bool:
         """Whether pw.x ran there for exactly this structure with these settings."""
-        same = _text(folder / INPUT) == self._input(atoms, keywords, True)
+        same = text_of(folder / INPUT) == self._input(atoms, keywords, True)
         return same and (folder / SCRATCH).is_dir()
 
     def _gradients(
@@ -186,7 +186,7 @@ class EspressoBackend(BaseBackend):
         ended = gipaw.run(
             ["-in", GIPAW_INPUT], folder, stdout=GIPAW_OUTPUT, timeout_s=self.timeout_s
         )
-        text = _text(folder / GIPAW_OUTPUT)
+        text = text_of(folder / GIPAW_OUTPUT)
         reasons = [*ended, *gipaw_reasons(text, version=self._gipaw_version)]
         if reasons:
             raise _failure(folder, reasons)
@@ -228,10 +228,6 @@ def _results(atoms: Atoms, text: str, directory: Path, *, stress: bool) -> Resul
     return Results(
         float(found["free_energy"]), found["forces"][order], found["stress"] if stress else None
     )
-
-
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
 
 def _log(directory: Path) -> str:

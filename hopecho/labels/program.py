@@ -28,6 +28,7 @@ _GRACE_S = 10.0
 _TELLING = re.compile(
     r"warning|error|not (?:achieved|converged|reached)|exceeded|insufficient|net +charge", re.I
 )
+_MAX_LINE = 1000
 _MAX_TELLING = 12
 
 
@@ -171,13 +172,25 @@ def _end_group(child: subprocess.Popen[bytes]) -> None:
             return
 
 
+def text_of(path: Path) -> str:
+    """Return what a program wrote, or nothing; damaged bytes and endless lines do no harm.
+
+    Lines are cut after `_MAX_LINE` characters: the time of a search can grow with their square.
+    """
+    if not path.is_file():
+        return ""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    if max(map(len, text.split("\n"))) <= _MAX_LINE:
+        return text
+    return "\n".join(line[:_MAX_LINE] for line in text.split("\n"))
+
+
 def excerpt(directory: Path, names: Sequence[str], *, lines: int = 40) -> str:
     """Return warnings and ends of the named files, and say which are missing or empty."""
     parts = []
     for name in names:
         path = directory / name
-        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-        everything = text.splitlines()
+        everything = text_of(path).splitlines()
         before = [line for line in everything[:-lines] if _TELLING.search(line)][:_MAX_TELLING]
         kept = [*before, *(["..."] if before else []), *everything[-lines:]]
         empty = "(empty)" if path.is_file() else "(missing)"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,18 @@ from hopecho.md.run import thermo_rows
 
 DUMP_COLUMNS = ("id", "type", "xu", "yu", "zu")
 VELOCITY_COLUMNS = ("vx", "vy", "vz")
+_ITEMS = (
+    "ITEM: TIMESTEP",
+    "",
+    "ITEM: NUMBER OF ATOMS",
+    "",
+    "ITEM: BOX BOUNDS",
+    "",
+    "",
+    "",
+    "ITEM: ATOMS",
+)
+"""How the lines of a frame's header begin."""
 SEAM_TOLERANCE = 3e-6
 """Angstrom; positions are dumped with six decimals."""
 
@@ -59,41 +73,64 @@ def read_dump(path: Path) -> Iterator[DumpFrame]:
     Raises
     ------
     HopechoError
-        When the columns are others.
+        When the columns are others, or a frame before the last is damaged.
     """
-    with path.open() as stream:
-        while True:
-            header = [stream.readline() for _ in range(9)]
-            if not header[-1].endswith("\n"):
-                return
-            columns = header[8].split()[2:]
-            if columns[:5] != list(DUMP_COLUMNS):
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        for number in itertools.count():
+            header = list(itertools.islice(stream, len(_ITEMS)))
+            try:
+                frame = _frame(header, stream) if header else None
+            except (ValueError, IndexError, OverflowError) as error:
                 raise HopechoError(
-                    f"{path} has other columns than needed",
-                    got=" ".join(columns),
-                    fix="dump id type xu yu zu",
-                )
-            n = int(header[3])
-            lines = [stream.readline() for _ in range(n)]
-            if n and not lines[-1].endswith("\n"):
+                    f"{path} is damaged in frame {number} of the dump",
+                    got=f"{type(error).__name__}: {error}",
+                    fix="give a text dump as LAMMPS writes it: dump id type xu yu zu",
+                ) from error
+            if frame is None:
                 return
-            values = np.fromstring("".join(lines), dtype=np.float64, sep=" ")
-            rows = values.reshape(n, len(columns))
-            rows = rows[np.argsort(rows[:, 0], kind="stable")]
-            moving = tuple(columns[5:8]) == VELOCITY_COLUMNS
-            yield DumpFrame(
-                int(header[1]),
-                _box(header[4:8]),
-                rows[:, 1].astype(np.int64),
-                rows[:, 2:5],
-                rows[:, 5:8] if moving else None,
-            )
+            yield frame
+
+
+def _frame(header: list[str], stream: TextIO) -> DumpFrame | None:
+    """Read the frame after its header; None for a torn one at the end of the file."""
+    for line, item in zip(header, _ITEMS):
+        if not line.startswith(item[: len(line.rstrip("\n"))]):
+            raise ValueError(f"{line[:60]!r} instead of {item!r}")
+    if len(header) < len(_ITEMS) or not header[-1].endswith("\n"):
+        return None
+    columns = header[8].split()[2:]
+    if columns[:5] != list(DUMP_COLUMNS):
+        raise ValueError(f"other columns than needed: {' '.join(columns)}")
+    n = int(header[3])
+    lines = list(itertools.islice(stream, n))
+    if any(line.startswith("ITEM:") for line in lines):
+        raise ValueError(f"{n} atoms, but the next frame begins before")
+    if len(lines) < n or (n and not lines[-1].endswith("\n")):
+        return None
+    rows = np.loadtxt(lines, comments=None, ndmin=2) if n else np.empty((0, len(columns)))
+    if rows.shape != (n, len(columns)):
+        raise ValueError(f"{rows.shape[1]} columns of {len(columns)}")
+    rows = rows[np.argsort(rows[:, 0], kind="stable")]
+    labels = rows[:, :2]
+    whole = np.isfinite(labels).all() and (labels == np.round(labels)).all()
+    if not whole or labels.min(initial=1) < 1 or (np.diff(labels[:, 0]) == 0).any():
+        raise ValueError("ids and types are no positive integers, or an id stands there twice")
+    moving = tuple(columns[5:8]) == VELOCITY_COLUMNS
+    return DumpFrame(
+        int(header[1]),
+        _box(header[4:8]),
+        rows[:, 1].astype(np.int64),
+        rows[:, 2:5],
+        rows[:, 5:8] if moving else None,
+    )
 
 
 def _box(lines: Sequence[str]) -> NDArray[np.float64]:
     """Cell from a BOX BOUNDS block; LAMMPS gives the bounding box of a tilted cell."""
     bounds = np.array([line.split() for line in lines[1:4]], dtype=np.float64)
     lengths = bounds[:, 1] - bounds[:, 0]
+    if not np.isfinite(bounds).all() or (lengths <= 0).any():
+        raise ValueError(f"the box {bounds.tolist()} is none")
     if "xy xz yz" not in lines[0]:
         return np.diag(lengths)
     xy, xz, yz = bounds[:, 2]

@@ -156,9 +156,19 @@ def write_data(path: Path, atoms: Atoms, species: Species) -> LammpsFrame:
 
 
 def quoted(path: Path | str) -> str:
-    """A path as one LAMMPS word."""
+    """A path as one LAMMPS word.
+
+    Raises
+    ------
+    HopechoError
+        It holds a character that LAMMPS cannot quote, or takes for a pattern in names of restarts.
+    """
     text = str(path)
-    return f'"{text}"' if any(c in text for c in " #&$") else text
+    if any(c in '"%*\x7f' or ord(c) < ord(" ") for c in text):
+        raise HopechoError(
+            "LAMMPS cannot take this path", got=repr(text), fix='run in a folder without " * %'
+        )
+    return f'"{text}"' if any(c in text for c in " #&$'") else text
 
 
 def uf3_commands(

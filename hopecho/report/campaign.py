@@ -9,11 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from hopecho.errors import HopechoError
+from hopecho.io.arrays import read_arrays
 from hopecho.io.results import read_csv, read_json
 
 
@@ -108,10 +108,9 @@ class CampaignView:
         """Read one JSON object of the campaign."""
         return read_json(self.results / relative)
 
-    def parity(self, material: str) -> dict[str, NDArray[np.float64]]:
+    def parity(self, material: str) -> dict[str, NDArray[Any]]:
         """Read true and predicted values on held-out frames: ``phase/quantity`` -> (n, 2)."""
-        with np.load(self.results / material / "heldout/parity.npz", allow_pickle=False) as data:
-            return {name: data[name] for name in data.files}
+        return read_arrays(self.results / material / "heldout/parity.npz")
 
 
 def settings_of(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,7 +118,7 @@ def settings_of(record: Mapping[str, Any]) -> dict[str, Any]:
     written = str(record.get("provenance", {}).get("settings", ""))
     try:
         return dict(ast.literal_eval(written))
-    except (ValueError, SyntaxError, TypeError):
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return {}
 
 

@@ -10,6 +10,8 @@ import numpy as np
 from ase import Atoms
 from scipy.linalg import solve_triangular
 
+from hopecho.errors import HopechoError
+from hopecho.io.arrays import read_arrays
 from hopecho.ufp.basis import BasisSpec
 from hopecho.ufp.features import featurise
 from hopecho.ufp.fit import FitResult
@@ -48,11 +50,28 @@ def save_leverage(path: str | Path, result: FitResult) -> None:
 
 
 def load_leverage(path: str | Path) -> LeverageModel:
-    """Read the file of `save_leverage`."""
-    with np.load(path, allow_pickle=False) as data:
-        settings = json.loads(str(data["settings"]))
-        free, packed = data["free"], data["factor"]
-    factor = np.zeros((len(free), len(free)), order="F")
-    factor[np.tril_indices(len(free))] = packed
-    spec = BasisSpec(**(settings["spec"] | {"elements": tuple(settings["spec"]["elements"])}))
-    return LeverageModel(spec, Weights(**settings["weights"]), factor, free)
+    """Read the file of `save_leverage`.
+
+    Raises
+    ------
+    HopechoError
+        If the file is missing, damaged or of another kind.
+    """
+    arrays = read_arrays(path)
+    try:
+        settings = json.loads(str(arrays["settings"]))
+        free, packed = arrays["free"], np.asarray(arrays["factor"], dtype=float)
+        n = len(free)
+        if packed.shape != (n * (n + 1) // 2,) or not np.isfinite(packed).all():
+            raise ValueError(f"a factor of shape {packed.shape} for {n} columns")
+        factor = np.zeros((n, n), order="F")
+        factor[np.tril_indices(n)] = packed
+        spec = BasisSpec(**(settings["spec"] | {"elements": tuple(settings["spec"]["elements"])}))
+        weights = Weights(**settings["weights"])
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise HopechoError(
+            f"{path} is no leverage of a fit",
+            got=f"{type(error).__name__}: {error}",
+            fix="delete it: the fit writes it again",
+        ) from error
+    return LeverageModel(spec, weights, factor, free)
