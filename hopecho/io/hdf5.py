@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
+import mmap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from hopecho.errors import HopechoError
 from hopecho.io.arrays import DEFLATE_RATIO
 
 _MAX_LINKS = 8
+_HEAP = b"GCOL\x01\0\0\0"
 _MAX_CHUNK_BYTES = 1 << 28
 _DAMAGE = (
     OSError,
@@ -40,6 +43,8 @@ def reading(path: Path | str) -> Iterator[h5py.File]:
         The file is missing, no HDF5, damaged, or of another layout than the reader expects.
     """
     try:
+        status = Path(path).stat()
+        _check_heaps(Path(path), status.st_mtime_ns, status.st_size)
         with h5py.File(path, "r") as file:
             yield file
     except FileNotFoundError:
@@ -50,6 +55,37 @@ def reading(path: Path | str) -> Iterator[h5py.File]:
             got=f"{type(error).__name__}: {error}",
             fix="if a job was killed while writing it, delete it and run again",
         ) from error
+
+
+@functools.lru_cache(maxsize=1024)
+def _check_heaps(path: Path, changed_ns: int, size: int) -> None:
+    """Walk through the heaps that hold the text of attributes, as the HDF5 library will.
+
+    It walks for ever where an object there has no size, in C, where no signal stops it (1.14).
+    The result is kept until the file changes: a trajectory is opened for each of its blocks.
+
+    Raises
+    ------
+    ValueError
+        An object of a heap has no size or reaches beyond its heap.
+    """
+    if size == 0:
+        raise ValueError("the file is empty")
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as raw:
+        start = raw.find(_HEAP)
+        while start >= 0:
+            end = start + int.from_bytes(raw[start + 8 : start + 16], "little")
+            place = start + 16
+            if end > size:
+                raise ValueError(f"the heap at byte {start} reaches beyond the file")
+            while place + 16 <= end:
+                free = raw[place : place + 2] == b"\0\0"
+                length = int.from_bytes(raw[place + 8 : place + 16], "little")
+                step = length if free else 16 + -(-length // 8) * 8
+                if step < 16 or place + step > end:
+                    raise ValueError(f"the heap at byte {start} is damaged at byte {place}")
+                place += step
+            start = raw.find(_HEAP, start + 1)
 
 
 def member(group: h5py.Group, name: str, *, links: int = 0) -> h5py.Group | h5py.Dataset | None:
