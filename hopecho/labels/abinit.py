@@ -19,6 +19,7 @@ M. Torrent, Appl. Magn. Reson. 33, 447 (2008).
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 import shutil
 import subprocess
@@ -41,7 +42,7 @@ from hopecho.labels.abinit_input import (
 from hopecho.labels.base import BaseBackend, Results
 from hopecho.labels.interface import LabelFailure, Options
 from hopecho.labels.program import Program, excerpt, text_of
-from hopecho.labels.quality import match_atoms
+from hopecho.labels.quality import charge_reasons, match_atoms
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -178,9 +179,7 @@ def abinit_reasons(text: str, *, log: str = "", version: str | None = None) -> l
         reasons.append("scf_unconverged")
     if banners:
         reasons.append(_banner_reason("\n".join(banners)))
-    charge = _CHARGE.search(text)
-    if charge and abs(float(charge.group(1))) > 1e-6:
-        reasons.append("charged_cell")
+    reasons += charge_reasons(_CHARGE.search(text))
     if stopped:
         reasons.append("wall_time" if _TIME.search(text + log) else "incomplete")
     elif _DISK.search(log) and not banners:
@@ -215,8 +214,7 @@ def _results(atoms: Atoms, directory: Path, text: str, *, efg: bool) -> Results:
     from ase.io.abinit import read_abinit_out
 
     try:
-        with open(directory / _OUTPUT, encoding="utf-8", errors="replace") as stream:
-            found = read_abinit_out(stream)
+        found = read_abinit_out(io.StringIO(text))
         printed, forces, stress = found["atoms"], found["forces"], found["stress"]
         energy = float(_ETOT.findall(text)[-1]) * Hartree
         tensors = read_abinit_efg(directory / _OUTPUT, n_atoms=len(printed)) if efg else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import io
 import re
 import shutil
 import subprocess
@@ -22,7 +23,7 @@ from hopecho.io.magres import read_magres
 from hopecho.labels.base import BaseBackend, Results
 from hopecho.labels.interface import LabelFailure, Options
 from hopecho.labels.program import Program, excerpt, text_of
-from hopecho.labels.quality import match_atoms
+from hopecho.labels.quality import charge_reasons, match_atoms
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -214,9 +215,7 @@ def castep_reasons(text: str, *, errors: str = "", version: str | None = None) -
     """Reasons found in the text of a ``.castep`` file (last record only) and its error files."""
     record = text[max(text.rfind("Welcome to"), 0) :]
     reasons = [reason for reason, sign in _SIGNS.items() if sign.search(record)]
-    charge = _CHARGE.search(record)
-    if charge and abs(float(charge.group(1))) > 1e-6:
-        reasons.append("charged_cell")
+    reasons += charge_reasons(_CHARGE.search(record))
     if errors:
         reasons.append("io_error" if _DISK.search(errors) else "code_error")
     if "Finalisation time" not in record:
@@ -254,7 +253,7 @@ def _read_castep(directory: Path) -> tuple[Atoms, dict[str, Any]]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            printed = read_castep_castep(str(directory / f"{_SEED}.castep"))
+            printed = read_castep_castep(io.StringIO(_text(directory)))
         results = printed.calc.results
         missing = [name for name in ("free_energy", "forces", "stress") if name not in results]
         if missing:

@@ -68,7 +68,10 @@ def _accurate(record: str, final: str) -> bool:
     threshold, accuracy = _THRESHOLD.search(record), _ACCURACY.findall(final)
     if threshold is None or not accuracy:
         return True
-    return float(accuracy[-1]) <= float(threshold.group(1))
+    try:
+        return float(accuracy[-1]) <= float(threshold.group(1))
+    except ValueError:
+        return False
 
 
 def gipaw_reasons(text: str, *, version: str | None = None) -> list[str]:

@@ -9,6 +9,7 @@ and is quarantined.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -94,6 +95,17 @@ def limit_reasons(forces: Array, stress: Array | None, limits: Limits) -> list[s
     return reasons
 
 
+def charge_reasons(printed: re.Match[str] | None) -> list[str]:
+    """Reasons against a net charge (group 1 of what was found in an output), e."""
+    if printed is None:
+        return []
+    try:
+        charge = float(printed.group(1))
+    except ValueError:
+        return ["unreadable_output"]
+    return [] if abs(charge) <= 1e-6 else ["charged_cell"]
+
+
 def efg_reasons(efg: Array, *, n_atoms: int) -> list[str]:
     """Reasons against field gradients (n, 3, 3), a.u."""
     efg = np.asarray(efg)
@@ -133,8 +145,11 @@ def match_atoms(
         return nothing, ["atom_count"]
     if not np.array_equal(np.sort(numbers), np.sort(atoms.numbers)):
         return nothing, ["species"]
-    if np.shape(cell) != (3, 3) or np.abs(cell - atoms.cell.array).max() > CELL_TOLERANCE_A:
+    near = np.shape(cell) == (3, 3) and np.abs(cell - atoms.cell.array).max() <= CELL_TOLERANCE_A
+    if not near:  # so that NaN is not near
         return nothing, ["cell_mismatch"]
+    if not np.isfinite(positions).all():
+        return nothing, ["atom_order"]
     difference = atoms.positions[:, None, :] - np.asarray(positions)[None, :, :]
     fractional = difference @ np.linalg.inv(atoms.cell.array)
     distance = np.linalg.norm((fractional - np.round(fractional)) @ atoms.cell.array, axis=2)

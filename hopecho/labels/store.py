@@ -228,7 +228,7 @@ class LabelStore:
                 raise ValueError("format or checksum does not fit")
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise HopechoError(
                 f"A file of the label store is damaged: {path}",
                 got=str(error),

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -8,6 +10,7 @@ from hopecho.labels.quality import (
     TRANSIENT,
     Limits,
     by_weight,
+    charge_reasons,
     efg_reasons,
     is_transient,
     limit_reasons,
@@ -59,6 +62,21 @@ def test_match_names_what_differs():
     for reason, change in cases.items():
         assert match_atoms(atoms, **(same | change))[1] == [reason]
     assert match_atoms(atoms, **(same | {"numbers": swapped}))[1] == ["atom_order"]
+    for name, reason in (("cell", "cell_mismatch"), ("positions", "atom_order")):
+        for bad in (np.nan, np.inf):
+            hurt = same[name].copy()
+            hurt[1, 1] = bad
+            assert match_atoms(atoms, **(same | {name: hurt}))[1] == [reason]
+
+
+@pytest.mark.parametrize(
+    ("word", "reasons"),
+    [("0.0", []), ("1.0", ["charged_cell"]), ("****", ["unreadable_output"]), ("nan", None)],
+)
+def test_a_net_charge_that_cannot_be_read_is_no_neutral_cell(word, reasons):
+    found = charge_reasons(re.search(r"charge: (\S+)", f"charge: {word}"))
+    assert found == (["charged_cell"] if reasons is None else reasons)
+    assert charge_reasons(None) == []
 
 
 def test_results_gates():
