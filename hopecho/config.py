@@ -225,15 +225,14 @@ def _schema_error(error: jsonschema.ValidationError, files: Sequence[Path]) -> H
 
 def _expectation(error: jsonschema.ValidationError) -> str:
     wanted = error.validator_value
-    if error.validator == "pattern" and "description" in error.schema:
-        return str(error.schema["description"])
+    if error.validator == "pattern" and isinstance(error.schema, Mapping):
+        return str(error.schema.get("description", f"it must match {wanted}"))
     phrases = {
         "type": f"give a value of type {wanted}",
         "enum": f"choose one of {wanted}",
         "minimum": f"give a value of at least {wanted}",
         "maximum": f"give a value of at most {wanted}",
         "exclusiveMinimum": f"give a value above {wanted}",
-        "pattern": f"it must match {wanted}",
         "minItems": f"give at least {wanted} values",
         "maxItems": f"give at most {wanted} values",
         "uniqueItems": "name each value once",

@@ -125,7 +125,8 @@ def _lines(path: Path | str) -> list[str]:
 
 def _frames(lines: list[str]) -> list[tuple[int, int]]:
     """First line of every frame and the one after its last; ValueError for a truncated file."""
-    found, line = [], 0
+    found: list[tuple[int, int]] = []
+    line = 0
     while line < len(lines):
         if not lines[line].strip().isdecimal():
             raise ValueError(f"line {line + 1} is no number of atoms: {lines[line][:40]!r}")

@@ -296,7 +296,7 @@ def _times(group: h5py.Group, n: int, path: Path | str) -> NDArray[np.float64]:
         return np.asarray(time[()], dtype=np.float64) * factor
     # H5MD's fixed interval: a scalar increment with an optional offset.
     offset = float(time.attrs.get("offset", 0.0))
-    return (offset + float(time[()]) * np.arange(n)) * factor
+    return np.asarray((offset + float(time[()]) * np.arange(n)) * factor, dtype=np.float64)
 
 
 def _read_cell(group: h5py.Group, path: Path | str, scale: float) -> NDArray[np.float64]:
