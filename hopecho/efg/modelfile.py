@@ -118,6 +118,11 @@ def _model_from_arrays(a: dict[str, Array]) -> EfgModel:
         expected = 5 * inducing.count
     if len(a["weights"]) != expected:
         raise ValueError(f"{len(a['weights'])} weights, {expected} expected")
+    if a["members"].shape[1:] != a["weights"].shape:
+        raise ValueError(f"members {a['members'].shape} for weights {a['weights'].shape}")
+    bad = [name for name in ("weights", "members", "table", "basis") if not _finite(a[name])]
+    if bad:
+        raise ValueError(f"NaN or infinity in {', '.join(bad)}")
     n_structures, n_tensors = (int(x) for x in a["counts"])
     return EfgModel(
         spec,
@@ -132,6 +137,10 @@ def _model_from_arrays(a: dict[str, Array]) -> EfgModel:
         n_structures,
         n_tensors,
     )
+
+
+def _finite(array: Array) -> bool:
+    return array.dtype.kind in "iuf" and bool(np.isfinite(array).all())
 
 
 def _spec(a: dict[str, Array]) -> FeatureSpec:

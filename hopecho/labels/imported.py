@@ -35,6 +35,7 @@ _NAMES: Mapping[str, str] = {
     extxyz.FORCES: "forces",
     extxyz.STRESS: "stress",
 }
+_DIMENSIONS = {extxyz.ENERGY: 0, extxyz.STRESS: 2, extxyz.FORCES: 2, extxyz.EFG: 3}
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def _normal(atoms: Atoms, path: Path, index: int, *, checked: bool) -> Atoms:
         place = "arrays" if key == extxyz.FORCES else "info"
         value = getattr(atoms, place).get(key, results.get(name))
         if value is not None:
-            getattr(frame, place)[key] = _plain(key, value)
+            getattr(frame, place)[key] = _plain(key, value, where=f"frame {index} of {path}")
         elif key != extxyz.STRESS:
             raise HopechoError(
                 f"Frame {index} of {path} has no {name}",
@@ -114,16 +115,28 @@ def _normal(atoms: Atoms, path: Path, index: int, *, checked: bool) -> Atoms:
         )
     frame.info[extxyz.ENERGY] = float(frame.info[extxyz.ENERGY])
     if extxyz.EFG in atoms.arrays:
-        frame.arrays[extxyz.EFG] = np.asarray(atoms.arrays[extxyz.EFG], dtype=float)
+        tensors = atoms.arrays[extxyz.EFG]
+        frame.arrays[extxyz.EFG] = _plain(extxyz.EFG, tensors, where=f"frame {index} of {path}")
     frame.info |= {IMPORTED: path.name, CHECKED: checked}
     if LABEL_SET in atoms.info:
         frame.info[LABEL_SET] = str(atoms.info[LABEL_SET])
     return frame
 
 
-def _plain(key: str, value: Any) -> Array:
+def _plain(key: str, value: Any, *, where: str) -> Array:
     """Values as floats; a stress of nine components as six."""
-    array = np.asarray(value, dtype=float)
+    try:
+        array = np.asarray(value, dtype=float)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise HopechoError(
+            f"{key} of {where} is no number", got=repr(value)[:80], fix="correct the file"
+        ) from error
+    if array.ndim > _DIMENSIONS[key]:
+        raise HopechoError(
+            f"{key} of {where} has too many numbers",
+            got=f"shape {array.shape}",
+            fix="correct the file",
+        )
     if key == extxyz.STRESS and array.size == 9:
         full = array.reshape(3, 3)
         return (0.5 * (full + full.T)).flat[[0, 4, 8, 5, 2, 1]]

@@ -20,8 +20,10 @@ from hopecho.efg.model import (
 from hopecho.efg.predict import predict_frames, predict_segment
 from hopecho.efg.radial import RadialBasis
 from hopecho.errors import HopechoError
+from hopecho.io.arrays import read_arrays
 from hopecho.io.efg_table import read_efg
 from hopecho.io.h5md import Segment, write_segment
+from hopecho.io.results import write_arrays
 from hopecho.tensors import isometric_from_matrix, matrix_from_isometric, random_rotations
 
 SETTINGS = EfgSettings(basis=RadialBasis(cutoff=5.0, n_radial=3, l_max=4), n_folds=4)
@@ -145,6 +147,23 @@ def test_model_file_round_trip_is_exact_and_reproducible(tmp_path, data, model):
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
     again = load_model(tmp_path / "a.npz")
     np.testing.assert_array_equal(_predict(again, data[30]), _predict(model, data[30]))
+
+
+def test_a_damaged_model_is_refused(tmp_path, data, model):
+    path = tmp_path / "model.npz"
+    save_model(path, model)
+    good = read_arrays(path)
+    for change in (
+        {"weights": good["weights"] * np.nan},
+        {"weights": good["weights"][:-1]},
+        {"members": good["members"][:, :-1]},
+        {"basis": good["basis"][:2]},
+        {"elements": np.array(["Li"])},
+        {"counts": np.array(1)},
+    ):
+        write_arrays(path, good | change)
+        with pytest.raises(HopechoError, match=r"Cannot read the EFG model .*model\.npz"):
+            load_model(path)
 
 
 def test_segment_is_predicted_in_chunks(tmp_path, data, model):

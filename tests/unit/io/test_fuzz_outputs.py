@@ -1,5 +1,6 @@
 """Outputs of CASTEP, pw.x and Abinit, and the label store: right numbers, or a named failure."""
 
+import functools
 import importlib.util
 from pathlib import Path
 
@@ -8,8 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hopecho.io.extxyz import write_frames
 from hopecho.labels import abinit, castep, espresso
 from hopecho.labels.espresso_output import espresso_reasons
+from hopecho.labels.imported import read_dataset
 from hopecho.labels.interface import make_backend
 from hopecho.labels.program import text_of
 from hopecho.labels.quality import results_reasons
@@ -143,6 +146,27 @@ def test_label_store(fuzz, outputs, data):
     if found is not None:
         assert np.array_equal(found.forces, label.forces)
         assert np.array_equal(found.efg, label.efg)
+
+
+@given(data=st.data())
+@FUZZ
+def test_imported_data_sets(fuzz, outputs, data):
+    label = outputs["label"]["castep"]
+    frame = ATOMS.copy()
+    frame.info = {"REF_energy": label.energy, "REF_stress": label.stress}
+    frame.arrays |= {"REF_forces": label.forces, "efg": label.efg}
+    path = fuzz.folder / "good.extxyz"
+    write_frames(path, [frame, frame])
+    kind, hurt = data.draw(fuzz.damages(path.read_bytes()))
+    read = functools.partial(read_dataset, n_check=1)
+    frames = fuzz.read(read, "brought.extxyz", hurt, intact=kind == "ends")
+    for atoms in frames or []:
+        forces, stress = atoms.arrays["REF_forces"], atoms.info.get("REF_stress")
+        energy = atoms.info["REF_energy"]
+        bad = results_reasons(energy, forces, stress, n_atoms=len(atoms))
+        assert bad or forces.shape == (len(atoms), 3)
+        if kind in ("cut", "ends"):
+            assert np.array_equal(forces, label.forces)
 
 
 def test_an_endless_line_takes_no_endless_time(fuzz):
