@@ -132,17 +132,21 @@ def test_abinit(fuzz, data):
         assert np.array_equal(found[1], truth[1])
 
 
+@pytest.fixture(scope="module")
+def stored(outputs, tmp_path_factory):
+    store, label = LabelStore(tmp_path_factory.mktemp("store")), outputs["label"]["castep"]
+    key = store.put(label, ATOMS)
+    return store, label, key, store._path(key).read_bytes()
+
+
 @given(data=st.data())
 @FUZZ
-def test_label_store(fuzz, outputs, data):
-    store = LabelStore(fuzz.folder / "store")
-    label = outputs["label"]["castep"]
-    key = store.put(label, ATOMS)
+def test_label_store(fuzz, stored, data):
+    store, label, key, raw = stored
+    _, hurt = data.draw(fuzz.damages(raw))
     path = store._path(key)
-    _, hurt = data.draw(fuzz.damages(path.read_bytes()))
     path.write_bytes(hurt)
     found = fuzz.read(lambda _: store.get(key), path.name, hurt)
-    store.drop(key)
     if found is not None:
         assert np.array_equal(found.forces, label.forces)
         assert np.array_equal(found.efg, label.efg)
