@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,7 @@ from hopecho.dynamics.sites import CrystalSites, aligned, kind_census, site_log
 from hopecho.errors import HopechoError
 from hopecho.trajectory import Trajectory, framework_frame
 
+LOG = logging.getLogger(__name__)
 Array = NDArray[np.float64]
 
 NO_SITES = "cage"
@@ -79,7 +81,8 @@ def analyse_sites(
     efg : sequence of ndarray (n_frames, n_ions, 5)
         Tensors of the mobile ions in the same frames, isometric components, a.u.
     sites : CrystalSites or None
-        Sites of the crystal; None for a phase without, whose hops are jumps of cages.
+        Sites of the crystal; None for a phase without, whose hops are jumps of cages. So are those
+        of a crystal whose framework left its places; the record says why (``sites_lost``).
     settings : SiteSettings
         Choices.
 
@@ -98,6 +101,7 @@ def analyse_sites(
                 got=f"tensors {x.shape}, positions {expected[:2]}",
                 fix="predict the tensors of these segments again",
             )
+    sites, lost = _still_there(trajectories, sites, settings)
     logs = [_log(t, sites, settings) for t in trajectories]
     kinds = [_kinds(log, sites, len(x)) for log, x in zip(logs, efg, strict=True)]
     n_window = max(1, round(window / stride))
@@ -113,6 +117,7 @@ def analyse_sites(
         "n_hopping_ions": [len(np.unique(log.ion)) for log in logs],
         "choice_bias": CHOICE_BIAS,
         "census": None if sites is None else kind_census(sites),
+        "sites_lost": lost,
         "exchange": None,
         "echo": None,
     }
@@ -133,19 +138,40 @@ def analyse_sites(
     return SiteAnalysis(record, tables)
 
 
-def _log(t: Trajectory, sites: CrystalSites | None, s: SiteSettings) -> HopLog:
+def _still_there(
+    trajectories: Sequence[Trajectory], sites: CrystalSites | None, s: SiteSettings
+) -> tuple[CrystalSites | None, str | None]:
+    """Return the sites if the framework kept them in every run, or why they mean nothing."""
+    if sites is None:
+        return None, None
+    try:
+        for t in trajectories:
+            aligned(sites, _framework(t, s)[1])
+    except HopechoError as error:
+        LOG.warning("hops are those of cages: %s (%s)", error.what, error.got)
+        return None, f"{error.what} Got {error.got}."
+    return sites, None
+
+
+def _framework(t: Trajectory, s: SiteSettings) -> tuple[Array, Array]:
+    """Mobile ions (n_frames, n_ions, 3) in the framework's frame, and its mean positions, A."""
     mask = t.select(s.mobile)
     x, _ = framework_frame(t.positions, t.numbers, mask, charges=s.oxidation)
+    return x[:, mask], x[:, ~mask].mean(axis=0)
+
+
+def _log(t: Trajectory, sites: CrystalSites | None, s: SiteSettings) -> HopLog:
+    ions, framework = _framework(t, s)
     if sites is None:
         return cage_hops(
-            x[:, mask],
+            ions,
             stride_ps=t.stride_ps,
             threshold_a=s.hop_distance_angstrom,
             window_ps=s.hop_window_ps,
             min_residence_ps=s.hop_window_ps,
         )
-    placed = aligned(sites, x[:, ~mask].mean(axis=0))
-    return site_log(x[:, mask], placed, stride_ps=t.stride_ps, window_ps=s.hop_window_ps)
+    placed = aligned(sites, framework)
+    return site_log(ions, placed, stride_ps=t.stride_ps, window_ps=s.hop_window_ps)
 
 
 def _kinds(log: HopLog, sites: CrystalSites | None, n_frames: int) -> NDArray[np.str_]:

@@ -26,6 +26,12 @@ CORE_SHARE = 0.45
 """Radius of a core as a share of the distance of the closest sites."""
 
 
+NEAR_PLACE_A = 1.0
+"""An atom of the framework whose mean position is closer to a place of the crystal stands there."""
+SHARE_IN_PLACE = 0.8
+"""Of the framework's places that must be taken, for the crystal's sites to have a meaning."""
+
+
 @dataclass(frozen=True)
 class CrystalSites:
     """All sites of the mobile ion in a supercell, occupied or not."""
@@ -102,6 +108,9 @@ def crystal_sites(
 def aligned(sites: CrystalSites, framework: Array) -> CrystalSites:
     """Shift the sites so that the ideal framework lies on the mean one of a run.
 
+    A polyanion that turned during the run has ligands whose mean positions are nowhere near a place
+    of the crystal. So the shift follows the atoms that are near one, and most must be.
+
     Parameters
     ----------
     sites : CrystalSites
@@ -122,13 +131,14 @@ def aligned(sites: CrystalSites, framework: Array) -> CrystalSites:
         every = (ideal[:, None] + images @ sites.cell).reshape(-1, 3)
         folded = (np.asarray(framework) @ inverse) % 1.0 @ sites.cell
         distance, nearest = cKDTree(every).query(folded)
-        shift = shift + (folded - every[nearest]).mean(axis=0)
-    once = len(np.unique(nearest // len(images))) == len(sites.framework) == len(folded)
-    if not once or float(distance.max()) > 2.0:
+        near = distance < NEAR_PLACE_A
+        shift = shift + (folded - every[nearest])[near if near.any() else ...].mean(axis=0)
+    found = len(np.unique(nearest[near] // len(images)))
+    if len(folded) != len(sites.framework) or found < SHARE_IN_PLACE * len(folded):
         raise HopechoError(
             "The run's framework is not that of the crystal whose sites were given.",
-            got=f"{len(folded)} atoms against {len(sites.framework)}, "
-            f"largest distance {distance.max():.3g} A",
+            got=f"{len(folded)} atoms against {len(sites.framework)}, {found} of them within "
+            f"{NEAR_PLACE_A:g} A of their place",
             fix="name the crystal and supercell that the phase was built from",
         )
     return CrystalSites(

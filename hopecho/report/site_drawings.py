@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from hopecho.figures.sites import draw_angles, draw_groups, draw_histograms, draw_trace
 from hopecho.figures.style import WIDE_IN, hide_unused, render
 from hopecho.report.campaign import CampaignView, Case
-from hopecho.report.markup import Drawing, Html, file_name, join, table, tag
+from hopecho.report.markup import Drawing, Html, file_name, items, join, table, tag
 from hopecho.report.words import ABSENT, number, percent, quantity_text, say
 
 LABELS = {"cq": "|C_Q|", "omega_q": "ω_Q, one field direction"}
@@ -163,8 +163,12 @@ def _columns(part: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def site_table(view: CampaignView) -> Html:
     """Return rates between kinds of sites and the decay time that they predict."""
     rows: list[list[object]] = []
+    lost: list[str] = []
     for case in view.cases:
-        exchange = view.record(f"{case.folder}/sites.json")["exchange"]
+        record = view.record(f"{case.folder}/sites.json")
+        exchange = record["exchange"]
+        if record["sites_lost"]:
+            lost.append(f"{case}: no sites, hops are those of cages. {record['sites_lost']}")
         if not exchange:
             continue
         fitted = view.claim(case, "tau_sae", "acf_powder")
@@ -181,7 +185,7 @@ def site_table(view: CampaignView) -> Html:
                 file_name(f"{case.folder}/sites.json"),
             ]
         )
-    if not rows:
+    if not rows and not lost:
         return Html("")
     head = [
         "phase", "T\u00a0(K)", "τ from jumps", "τ fitted", "b² from jumps", "jumps back",
@@ -197,6 +201,7 @@ def site_table(view: CampaignView) -> Html:
             tag("h3", "Jumps between sites"),
             table(head, rows, numbers=[1]),
             tag("p", note, css="note"),
+            items(lost) if lost else "",
         )
     )
 

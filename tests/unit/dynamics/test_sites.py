@@ -1,5 +1,6 @@
 """Sites of a crystal: kinds, alignment, hops, tensors, and the decay that jumps predict."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,10 @@ def test_sites_follow_the_framework_of_the_run(beta):
     assert placed.positions - beta.positions == pytest.approx(
         np.broadcast_to(shift, beta.positions.shape), abs=0.05
     )
+    # Polyanions that turned: the mean places of their ligands are nowhere.
+    turned = moved.copy()
+    turned[rng.choice(len(moved), 8, replace=False)] += 1.8
+    assert aligned(beta, turned).positions == pytest.approx(placed.positions, abs=0.05)
     with pytest.raises(HopechoError, match="not that of the crystal"):
         aligned(beta, moved[:-1])
     with pytest.raises(HopechoError, match="not that of the crystal"):
@@ -224,5 +229,12 @@ def test_the_whole_analysis(beta, known):
     (echo,) = result.record["echo"]["routes"]["exchange"]["echoes"]
     assert 0 < echo["s2_last"] <= echo["s2_first"] < 0.45
     assert {"all", "hop", "stay", "start LiS4", "start LiS6"} == set(result.tables["acf"]["group"])
+    assert result.record["sites_lost"] is None
+    molten = replace(runs[0], positions=runs[0].positions.copy())
+    start = len(occupied)
+    molten.positions[:, start:] += rng.uniform(-3, 3, size=(80, 3))
+    lost = analyse_sites([molten], efg, sites=beta, settings=settings)
+    assert set(lost.record["kinds"]) == {"cage"}
+    assert "not that of the crystal" in lost.record["sites_lost"]
     with pytest.raises(HopechoError, match="same frames and ions"):
         analyse_sites(runs, [efg[0][:, :3]], sites=beta, settings=settings)

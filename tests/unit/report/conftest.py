@@ -137,7 +137,7 @@ def write_sites(folder, phase, temperature):
         "rates": {"LiS4->LiS6": resolved(3.3e9, 4e8, "1/s"), "LiS6->LiS4": limit("1/s", high=1e8)},
         "predicted_curve": {"lag_ps": [1.0, 10.0], "acf": [0.4, 0.2]},
     }
-    both = {"exchange": exchange if phase == "beta" else None, "echo": None}
+    both = {"exchange": exchange if phase == "beta" else None, "echo": None, "sites_lost": None}
     write_json(folder / "sites.json", both, provenance=origin())
 
 
