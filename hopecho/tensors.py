@@ -140,6 +140,26 @@ def cq_abs(v: ArrayLike, *, isotope: str = "7Li") -> Array:
     return np.abs(cq(v, isotope=isotope))
 
 
+def cq_abs_isometric(t: ArrayLike, *, isotope: str = "7Li") -> Array:
+    r"""Return `cq_abs`, kHz, of isometric components (..., 5) in a.u., without diagonalisation.
+
+    .. math:: |V_{zz}| = 2 \sqrt{p} \cos[\tfrac{1}{3} \arccos(|\det V| / 2 p^{3/2})], \quad
+              p = |t|^2 / 6
+
+    The largest root of the characteristic cubic; its form is exact to rounding for every eta.
+    """
+    t = _checked(t, (5,), "isometric components")
+    xy, yz, xz = t[..., 0] / _S2, t[..., 1] / _S2, t[..., 3] / _S2
+    zz, half = 2 * t[..., 2] / _S6, t[..., 4] / _S2
+    xx, yy = half - 0.5 * zz, -half - 0.5 * zz
+    det = xx * (yy * zz - yz**2) + 2 * xy * yz * xz - yy * xz**2 - zz * xy**2
+    root = np.sqrt((t**2).sum(axis=-1) / 6.0)
+    cube = 2.0 * root**3
+    r = np.divide(np.abs(det), cube, out=np.zeros_like(cube), where=cube > 0.0)
+    v_zz = 2.0 * root * np.cos(np.arccos(np.minimum(r, 1.0)) / 3.0)
+    return np.asarray(abs(cq_khz_per_au(isotope)) * v_zz)
+
+
 def p_q(t: ArrayLike, *, isotope: str = "7Li") -> Array:
     r"""Return :math:`P_Q = |C_Q| \sqrt{1 + \eta^2/3}`, kHz; smooth in the tensor.
 

@@ -1,10 +1,12 @@
 """Correlation functions of the tensors of one phase and temperature, with fits and verdicts."""
 
+from pathlib import Path
+
 import pandas as pd
 
 from hopecho.correlation.echo import CURVES
 from hopecho.correlation.products import echo_products
-from hopecho.io.efg_table import read_efg
+from hopecho.io.efg_series import open_runs
 from hopecho.io.results import provenance, write_csv, write_json
 from hopecho.io.runs import group_runs
 from hopecho.script import arguments, run
@@ -16,15 +18,14 @@ def main(argv: list[str] | None = None) -> None:
     args = arguments(argv, __doc__, "settings", *FILES, lists=["efg", "csv", "json"])
     s = args.settings
     runs = group_runs(args.efg)
-    tables = [read_efg(r.paths) for r in runs]
-    products = echo_products(
-        [t.efg for t in tables],
-        stride_ps=float(tables[0].time_ps[1] - tables[0].time_ps[0]),
-        quench=[r.quench for r in runs],
-        isotope=s["isotope"],
-        seed=s["seed"],
-        settings=s,
-    )
+    with open_runs([r.paths for r in runs], scratch=Path(args.sae).parent) as series:
+        products = echo_products(
+            series,
+            quench=[r.quench for r in runs],
+            isotope=s["isotope"],
+            seed=s["seed"],
+            settings=s,
+        )
     origin = provenance(
         args.efg, label_source=s["source"], seed=s["seed"], settings=str(sorted(s.items()))
     )

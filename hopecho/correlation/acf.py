@@ -92,13 +92,7 @@ def autocorrelation(series: Any, *, lags: NDArray[np.int64], offset: Array | flo
         If a lag is not inside the run or a value is not finite.
     """
     n_frames, n_ions, n_components = series_shape(series)
-    lags = np.asarray(lags, dtype=np.int64)
-    if lags.min() < 0 or lags.max() >= n_frames:
-        raise HopechoError(
-            "A lag lies outside the run.",
-            got=f"lags {lags.min()} to {lags.max()} of {n_frames} frames",
-            fix="shorten correlation.max_lag_fraction",
-        )
+    lags = check_lags(lags, n_frames)
     # Zeros for the longest lag wanted are enough to keep the circular product from wrapping around.
     n_fft = fft.next_fast_len(n_frames + int(lags.max()), real=True)
     chunk = max(1, CHUNK_VALUES // (n_fft * n_components))
@@ -198,6 +192,24 @@ def series_shape(series: Any) -> tuple[int, int, int]:
             fix="pass one replica at a time, frames first",
         )
     return shape[0], shape[1], shape[2] if len(shape) == 3 else 1
+
+
+def check_lags(lags: NDArray[np.int64], n_frames: int) -> NDArray[np.int64]:
+    """Return the lags, (n_lags,) in frames.
+
+    Raises
+    ------
+    HopechoError
+        If one of them is not inside the run.
+    """
+    lags = np.asarray(lags, dtype=np.int64)
+    if lags.min() < 0 or lags.max() >= n_frames:
+        raise HopechoError(
+            "A lag lies outside the run.",
+            got=f"lags {lags.min()} to {lags.max()} of {n_frames} frames",
+            fix="shorten correlation.max_lag_fraction",
+        )
+    return lags
 
 
 def read_ions(series: Any, ions: slice) -> Array:

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hopecho.correlation.acf import POWDER_FACTOR, acf_replicas, global_mean, log_spaced_lags
+from hopecho.correlation.acf import POWDER_FACTOR, log_spaced_lags
 from hopecho.correlation.advisor import advise
-from hopecho.correlation.plateau import plateau_sums
 from hopecho.correlation.regime import sae_regime
+from hopecho.correlation.sweep import View, mean_over_all, sweep
 from hopecho.correlation.verdict import AcfResult, AcfSettings, analyse_acf
-from hopecho.tensors import cq_abs, matrix_from_isometric, omega_q_isometric
+from hopecho.io.efg_series import Series
+from hopecho.tensors import cq_abs_isometric, omega_q_isometric
 from hopecho.units import Quantity, cq_khz_per_au
 
 Array = NDArray[np.float64]
@@ -51,7 +52,7 @@ class EchoCurve:
 
 
 def echo_curves(
-    replicas: Sequence[NDArray[np.floating]],
+    replicas: Sequence[Series],
     *,
     stride_ps: float,
     quench: Sequence[int],
@@ -68,8 +69,8 @@ def echo_curves(
 
     Parameters
     ----------
-    replicas : sequence of ndarray
-        Each (n_frames, n_ions, 5), isometric components, a.u.
+    replicas : sequence of ndarray or Series
+        Each (n_frames, n_ions, 5), isometric components, a.u.; read a few ions at a time.
     stride_ps : float
         Time between frames, ps.
     quench : sequence of int
@@ -87,32 +88,34 @@ def echo_curves(
 
     Source: Faraday Discuss. 255, 411 (2025), eqns (4)-(6).
     """
-    n_frames = min(len(r) for r in replicas)
-    run_ps = [len(r) * stride_ps for r in replicas]
+    n_frames = min(r.shape[0] for r in replicas)
+    run_ps = [r.shape[0] * stride_ps for r in replicas]
     lags = log_spaced_lags(
         n_frames, stride_ps=stride_ps, max_lag_ps=max_lag_fraction * n_frames * stride_ps
     )
     # nu = (eQ/2h) b.V.b: half of C_Q per a.u.; squared with 2/15 it makes the powder curve kHz^2.
     scale = 0.5 * cq_khz_per_au(isotope) * np.sqrt(POWDER_FACTOR)
-    series = {
-        "acf_powder": [np.asarray(r, dtype=np.float64) * scale for r in replicas],
-        "acf_omega_q": [omega_q_isometric(r, b0, isotope=isotope) for r in replicas],
-        "acf_cq": [cq_abs(matrix_from_isometric(r), isotope=isotope) for r in replicas],
+    views: dict[str, View] = {
+        "acf_powder": lambda t: t * scale,
+        "acf_omega_q": lambda t: omega_q_isometric(t, b0, isotope=isotope),
+        "acf_cq": lambda t: cq_abs_isometric(t, isotope=isotope),
     }
+    runs = [sweep(r, views=views, lags=lags) for r in replicas]
     curves: list[EchoCurve] = []
     for k, name in enumerate(CURVES):
         results = []
-        for centred in (False, True):
-            offset = global_mean(series[name]) if centred else 0.0
+        sums = [run[name] for run in runs]
+        mean = mean_over_all(sums)
+        for offset in (np.zeros_like(mean), mean):
             results.append(
                 analyse_acf(
-                    acf_replicas(series[name], lags=lags, remove_global_mean=centred),
+                    [s.centred(offset) for s in sums],
                     (lags * stride_ps).astype(np.float64),
                     groups=quench,
                     run_ps=run_ps,
                     settings=settings,
                     rng=np.random.default_rng([seed, k]),
-                    plateaus=[plateau_sums(s, offset=offset) for s in series[name]],
+                    plateaus=[s.plateaus(offset) for s in sums],
                 )
             )
         raw, removed = results

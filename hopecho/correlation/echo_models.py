@@ -6,8 +6,9 @@ what it assumes, and none is a prediction beyond that.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,13 @@ from hopecho.correlation.sae import (
     trajectory_echo,
 )
 from hopecho.correlation.verdict import AcfResult
+from hopecho.io.efg_series import Series
 from hopecho.units import cq_khz_per_au
 
 Array = NDArray[np.float64]
+
+BLOCK_VALUES = 20_000_000
+"""Components of tensors that are worked on at once."""
 
 BASES: Mapping[str, str] = {
     "frozen": "every ion keeps the tensor that it had on average over the run: motion slower than "
@@ -64,7 +69,7 @@ def frequency_tensors(efg: NDArray[np.floating], isotope: str) -> Array:
 
 
 def model_echoes(
-    replicas: Sequence[NDArray[np.floating]],
+    replicas: Sequence[Series],
     *,
     stride_ps: float,
     isotope: str,
@@ -75,8 +80,8 @@ def model_echoes(
 
     Parameters
     ----------
-    replicas : sequence of ndarray (n_frames, n_ions, 5)
-        Isometric components, a.u.
+    replicas : sequence of ndarray or Series (n_frames, n_ions, 5)
+        Isometric components, a.u.; read a few ions at a time.
     stride_ps : float
         Time between frames, ps.
     isotope : str
@@ -94,10 +99,14 @@ def model_echoes(
     """
     tm = plan.mixing_times()
     mean = np.concatenate(
-        [frequency_tensors(np.mean(r, axis=0, dtype=float), isotope) for r in replicas]
+        [
+            frequency_tensors(np.mean(part, axis=0, dtype=float), isotope)
+            for r in replicas
+            for part in _ion_blocks(r)
+        ]
     )
     routes: dict[str, list[EchoSignal]] = {"frozen": []}
-    run_us = min(len(r) for r in replicas) * stride_ps * 1e-6
+    run_us = min(r.shape[0] for r in replicas) * stride_ps * 1e-6
     fits = {"exponential": powder.exponential.fit, "stretched": powder.stretched.fit}
     known = fits if powder.verdict == "resolved" else {}
     for tp in plan.tp_us:
@@ -110,12 +119,34 @@ def model_echoes(
         # Half a run of time origins at least, else the average is of a single event.
         inside = tm[tp + tm + td < 0.5 * run_us]
         if inside.size and tp > 2e-6 * stride_ps:
-            series = [frequency_tensors(r, isotope) for r in replicas]
-            signal = trajectory_echo(
-                series, stride_us=stride_ps * 1e-6, tp_us=tp, td_us=td, tm_us=inside, tolerance=1e-3
+            signal = _direct_echo(
+                replicas, isotope, stride_us=stride_ps * 1e-6, tp_us=tp, td_us=td, tm_us=inside
             )
             routes.setdefault("trajectory", []).append(signal)
     return routes
+
+
+def _ion_blocks(series: Series) -> Iterator[NDArray[np.floating]]:
+    """All frames of a few ions at a time, (n_frames, n_some, 5)."""
+    n_frames, n_ions = series.shape[:2]
+    step = max(1, BLOCK_VALUES // (5 * n_frames))
+    for start in range(0, n_ions, step):
+        yield np.asarray(series[:, start : start + step])
+
+
+def _direct_echo(replicas: Sequence[Series], isotope: str, **times: Any) -> EchoSignal:
+    """`trajectory_echo` of all runs; of long ones the mean over blocks of ions."""
+    if sum(math.prod(r.shape) for r in replicas) <= BLOCK_VALUES:
+        groups = [[np.asarray(r[:, :]) for r in replicas]]
+    else:
+        groups = [[part] for r in replicas for part in _ion_blocks(r)]
+    echoes, weights = [], []
+    for group in groups:
+        series = [frequency_tensors(part, isotope) for part in group]
+        echoes.append(trajectory_echo(series, tolerance=1e-3, **times))
+        weights.append(sum(part.size for part in group))
+    s2 = np.average([e.s2 for e in echoes], axis=0, weights=weights)
+    return replace(echoes[0], s2=s2, order=max(e.order for e in echoes))
 
 
 def echo_columns(routes: Mapping[str, Sequence[EchoSignal]]) -> dict[str, Any]:

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from hopecho.correlation.echo import curve_record, echo_curves
 from hopecho.correlation.echo_models import EchoPlan, echo_columns, echo_record, model_echoes
 from hopecho.correlation.spectrum import density_columns, relaxation_record
 from hopecho.correlation.verdict import AcfSettings
 from hopecho.errors import HopechoError
-from hopecho.io.efg_table import read_efg
+from hopecho.io.efg_series import EfgSeries, open_runs
 from hopecho.io.results import provenance, write_csv, write_json
 
 
@@ -31,9 +29,8 @@ class EchoProducts:
 
 
 def echo_products(
-    efg: Sequence[NDArray[np.floating]],
+    runs: Sequence[EfgSeries],
     *,
-    stride_ps: float,
     quench: Sequence[int],
     isotope: str,
     seed: int,
@@ -43,10 +40,8 @@ def echo_products(
 
     Parameters
     ----------
-    efg : sequence of ndarray (n_frames, n_ions, 5)
-        Isometric components of each replica, a.u.
-    stride_ps : float
-        Time between frames, ps.
+    runs : sequence of EfgSeries
+        Tensors of each replica, of one stride.
     quench : sequence of int
         Quench of each replica.
     isotope : str
@@ -56,7 +51,7 @@ def echo_products(
     settings : mapping
         The keys of ``correlation`` in config.yaml.
     """
-    s = settings
+    s, efg, stride_ps = settings, [r.efg for r in runs], runs[0].stride_ps
     curves = echo_curves(
         efg,
         stride_ps=stride_ps,
@@ -69,7 +64,7 @@ def echo_products(
         max_lag_fraction=s["max_lag_fraction"],
         seed=seed,
     )
-    run_ps = [len(x) * stride_ps for x in efg]
+    run_ps = [x.shape[0] * stride_ps for x in efg]
     records = {
         c.name: curve_record(
             c,
@@ -127,29 +122,13 @@ def analyse_tables(
     HopechoError
         If the tables do not have one stride, or not one quench each.
     """
-    read = [read_efg(p) for p in paths]
-    if any(len(t.time_ps) < 2 for t in read):
-        raise HopechoError("A table of field gradients has a single frame.", got=", ".join(paths))
-    strides = [float(t.time_ps[1] - t.time_ps[0]) for t in read]
-    if not np.allclose(strides, strides[0], rtol=1e-3):
+    groups = list(range(len(paths))) if quench is None else list(quench)
+    if len(groups) != len(paths):
         raise HopechoError(
-            "The tables have different strides.",
-            got=", ".join(f"{p}: {x:g} ps" for p, x in zip(paths, strides, strict=True)),
-            fix="analyse them apart, or thin the denser one",
+            "Every table needs one quench.", got=f"{len(groups)} for {len(paths)} tables"
         )
-    groups = list(range(len(read))) if quench is None else list(quench)
-    if len(groups) != len(read):
-        raise HopechoError(
-            "Every table needs one quench.", got=f"{len(groups)} for {len(read)} tables"
-        )
-    products = echo_products(
-        [t.efg for t in read],
-        stride_ps=strides[0],
-        quench=groups,
-        isotope=isotope,
-        seed=seed,
-        settings=settings,
-    )
+    with open_runs([[p] for p in paths], scratch=output) as runs:
+        products = echo_products(runs, quench=groups, isotope=isotope, seed=seed, settings=settings)
     origin = provenance(
         paths, label_source=source, seed=seed, settings=str(sorted(settings.items()))
     )

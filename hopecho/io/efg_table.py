@@ -9,7 +9,8 @@ root attributes ``unit`` = "a.u.", ``convention`` = "isometric" and provenance a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hopecho.errors import HopechoError
-from hopecho.io.hdf5 import reading, values
+from hopecho.io.hdf5 import dataset, reading, values
 from hopecho.tensors import isometric_from_matrix
 from hopecho.units import EFG_AU_V_M2
 
@@ -182,27 +183,79 @@ def read_efg(paths: Path | str | Sequence[Path | str]) -> EfgTrajectory:
         overlap or uneven step in time.
     """
     names = [paths] if isinstance(paths, str | Path) else list(paths)
+    time, ions, skips = join_axes(names)
+    parts = [
+        block
+        for name, skip in zip(names, skips, strict=True)
+        for block in iterate_efg(name, first=skip, frames=len(time))
+    ]
+    return EfgTrajectory(time, ions, np.concatenate(parts))
+
+
+def join_axes(
+    names: Sequence[Path | str],
+) -> tuple[NDArray[np.float64], NDArray[np.int64], list[int]]:
+    """Read times and ions of consecutive tables of a run, without their tensors.
+
+    Returns
+    -------
+    time_ps : ndarray (n_frames,), ps
+    ion_id : ndarray (n_ions,)
+    skips : list of int
+        Frames at the start of each table that repeat the end of the one before it.
+
+    Raises
+    ------
+    HopechoError
+        As `read_efg`, but for NaN among the tensors.
+    """
     if not names:
         raise HopechoError("No table of field gradients was given", fix="name at least one file")
-    parts = [_read_one(name) for name in names]
-    first = parts[0]
-    time, efg = [first.time_ps], [first.efg]
-    for name, part in zip(names[1:], parts[1:], strict=True):
-        if not np.array_equal(part.ion_id, first.ion_id):
+    parts: list[NDArray[np.float64]] = []
+    ions = np.empty(0, dtype=np.int64)
+    skips: list[int] = []
+    for name in names:
+        time, found = _axes(name)
+        if parts and not np.array_equal(found, ions):
             raise HopechoError(
                 f"{name} holds other ions than {names[0]}",
-                got=f"{len(part.ion_id)} and {len(first.ion_id)} ions, or another order",
+                got=f"{len(found)} and {len(ions)} ions, or another order",
                 fix="join only segments of one run",
             )
-        skip = int(np.isclose(part.time_ps[0], time[-1][-1], rtol=0, atol=1e-9))
-        time.append(part.time_ps[skip:])
-        efg.append(part.efg[skip:])
-    joined = np.concatenate(time)
+        ions = found
+        skips.append(int(bool(parts) and np.isclose(time[0], parts[-1][-1], rtol=0, atol=1e-9)))
+        if len(time) > skips[-1]:
+            parts.append(time[skips[-1] :])
+    joined = np.concatenate(parts)
     _check_steps(joined, names)
-    return EfgTrajectory(joined, first.ion_id, np.concatenate(efg))
+    return joined, ions, skips
 
 
-def _read_one(path: Path | str) -> EfgTrajectory:
+def iterate_efg(path: Path | str, *, frames: int, first: int = 0) -> Iterator[NDArray[np.float32]]:
+    """Yield blocks (n, n_ions, 5) of at most `frames` frames from the frame `first` on, a.u.
+
+    Raises
+    ------
+    HopechoError
+        For NaN or infinity; and as `read_efg` for the file itself.
+    """
+    with _opened(path) as file:
+        unit, convention = (_word(file.attrs.get(name)) for name in ("unit", "convention"))
+        stored = dataset(file, "efg", kinds="f")
+        for start in range(first, len(stored), frames):
+            raw = np.asarray(stored[start : start + frames])
+            efg = _to_isometric(raw, unit=unit, convention=convention, path=path)
+            if not np.all(np.isfinite(efg)):
+                raise HopechoError(
+                    f"NaN or infinity in {path}",
+                    got=f"{int(np.sum(~np.isfinite(efg)))} bad components from frame {start} on",
+                    fix="remove or recompute these frames",
+                )
+            yield efg
+
+
+@contextmanager
+def _opened(path: Path | str) -> Iterator[h5py.File]:
     with reading(path) as file:
         missing = [name for name in ("time_ps", "ion_id", "efg") if name not in file]
         if missing:
@@ -211,30 +264,31 @@ def _read_one(path: Path | str) -> EfgTrajectory:
                 got=f"no dataset {', '.join(missing)}",
                 fix="needs /time_ps (n_frames,), /ion_id (n_ions,), /efg (n_frames, n_ions, 5)",
             )
-        unit, convention = (_word(file.attrs.get(name)) for name in ("unit", "convention"))
+        yield file
+
+
+def _axes(path: Path | str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Times and ions of one table; its tensors must have the shape that goes with them."""
+    with _opened(path) as file:
         time = values(file, "time_ps").astype(float)
         ions = values(file, "ion_id", kinds="iu").astype(np.int64)
-        efg = values(file, "efg", kinds="f")
-    efg = _to_isometric(efg, unit=unit, convention=convention, path=path)
-    if time.ndim != 1 or efg.shape != (len(time), *ions.shape, 5) or len(time) == 0:
+        shape = dataset(file, "efg", kinds="f").shape
+    counts = (*time.shape, *ions.shape)
+    if len(counts) != 2 or shape not in ((*counts, 5), (*counts, 3, 3)) or len(time) == 0:
         raise HopechoError(
             f"Shapes in {path} do not fit",
-            got=f"time_ps {time.shape}, ion_id {ions.shape}, efg {efg.shape}",
+            got=f"time_ps {time.shape}, ion_id {ions.shape}, efg {shape}",
             fix="efg must be (n_frames, n_ions, 5) or (n_frames, n_ions, 3, 3)",
         )
-    if not (np.all(np.isfinite(efg)) and np.all(np.isfinite(time))):
-        raise HopechoError(
-            f"NaN or infinity in {path}",
-            got=f"{int(np.sum(~np.isfinite(efg)))} bad components",
-            fix="remove or recompute these frames",
-        )
+    if not np.all(np.isfinite(time)):
+        raise HopechoError(f"NaN or infinity in {path}", got="a time that is no number")
     if ions.min(initial=0) < 0 or len(np.unique(ions)) != len(ions):
         raise HopechoError(
             f"ion_id in {path} does not name every ion once",
             got=f"{ions[:10].tolist()}",
             fix="give 0-based indices of atoms, each once",
         )
-    return EfgTrajectory(time, ions, efg)
+    return time, ions
 
 
 def _word(value: object) -> str:

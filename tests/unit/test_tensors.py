@@ -200,3 +200,12 @@ def _product(a, b):
     aw, av, bw, bv = a[:, :1], a[:, 1:], b[:, :1], b[:, 1:]
     scalar = aw * bw - np.sum(av * bv, axis=1, keepdims=True)
     return np.hstack([scalar, aw * bv + bw * av + np.cross(av, bv)])
+
+
+def test_coupling_without_diagonalisation_is_the_coupling():
+    """Random tensors, and the edges of the cubic: eta = 0, eta = 1, V = 0."""
+    rng = np.random.default_rng(5)
+    edges = np.array([[0, 0, 1.0, 0, 0], [0, 0, 0, 0, 1.0], [0, 0, -2.0, 0, 0], [0.0] * 5])
+    t = np.concatenate([rng.normal(size=(5000, 5)), edges, edges + 1e-9])
+    expected = tensors.cq_abs(tensors.matrix_from_isometric(t))
+    np.testing.assert_allclose(tensors.cq_abs_isometric(t), expected, rtol=1e-12, atol=1e-9)
