@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from hopecho.config import PROJECT_ROOT, Campaign, load
 from hopecho.errors import HopechoError
@@ -54,15 +55,29 @@ def parser() -> argparse.ArgumentParser:
     export = commands.add_parser("export", help="write trajectory segments for OVITO or VMD")
     export.add_argument("segments", nargs="+", help="segment*.h5md, in order")
     export.add_argument("--output", required=True, help="extended XYZ file to write")
-    echo = commands.add_parser(
-        "echo", help="analyse tables of field gradients of your own", parents=[after]
-    )
-    echo.add_argument("tables", nargs="+", help="HDF5 tables, one a run of the same length")
-    echo.add_argument("--output", required=True, help="folder for the results")
-    echo.add_argument("--quench", nargs="+", type=int, help="starting structure of each table")
-    echo.add_argument("--isotope", default="7Li", help="probe nucleus")
-    echo.add_argument("--source", default="own data", help="what the tensors are")
+    _add_own_data(commands, after)
     return top
+
+
+def _add_own_data(commands: Any, after: argparse.ArgumentParser) -> None:
+    """Add the commands that analyse what somebody else has computed."""
+    echo = commands.add_parser(
+        "echo", help="analyse field gradients, or a trajectory, of your own", parents=[after]
+    )
+    transport = commands.add_parser(
+        "transport", help="analyse trajectories of your own", parents=[after]
+    )
+    runs = "one run each: a file, or consecutive files joined by commas"
+    for one in (echo, transport):
+        one.add_argument("runs", nargs="+", help=runs)
+        one.add_argument("--output", required=True, help="folder for the results")
+        one.add_argument("--quench", nargs="+", type=int, help="starting structure of each run")
+        one.add_argument("--source", default="own data", help="where the data are from")
+        one.add_argument("--material", help="entry of `materials` in the configuration")
+        one.add_argument("--stride-ps", type=float, help="time between frames, ps (LAMMPS dumps)")
+    echo.add_argument("--isotope", default="7Li", help="probe nucleus")
+    echo.add_argument("--model", help="model.npz: the runs are trajectories, tensors are predicted")
+    transport.add_argument("--temperature-k", type=float, required=True, help="temperature, K")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -89,8 +104,11 @@ def _run(args: argparse.Namespace) -> None:
         return
     base = Path("config.yaml") if Path("config.yaml").is_file() else PROJECT_ROOT / "config.yaml"
     campaign = Campaign(load(base, *args.configfile, *args.overlays))
-    if args.command == "echo":
-        _echo(campaign, args)
+    if args.command in ("echo", "transport"):
+        from hopecho.own_analysis import own_echo, own_transport
+
+        analyse = own_echo if args.command == "echo" else own_transport
+        print("\n".join(str(path) for path in analyse(campaign, **_own(args))))
         return
     if args.command == "labels":
         _labels(campaign, args.action, args.argument, [*args.configfile, *args.overlays])
@@ -104,20 +122,12 @@ def _run(args: argparse.Namespace) -> None:
     print("\n".join(say(campaign, args.cores)))
 
 
-def _echo(campaign: Campaign, args: argparse.Namespace) -> None:
-    """Analyse the user's own tables with the campaign's settings of the correlation."""
-    from hopecho.correlation.products import analyse_tables
-
-    written = analyse_tables(
-        args.tables,
-        Path(args.output),
-        quench=args.quench,
-        isotope=args.isotope,
-        seed=campaign.seed("echo"),
-        source=args.source,
-        settings=campaign.get("correlation"),
-    )
-    print("\n".join(str(path) for path in written))
+def _own(args: argparse.Namespace) -> dict[str, Any]:
+    """Arguments of an analysis of own data: every run is a list of files."""
+    names = ("quench", "source", "material", "stride_ps")
+    names += ("isotope", "model") if args.command == "echo" else ("temperature_k",)
+    runs = [run.split(",") for run in args.runs]
+    return {"runs": runs, "output": Path(args.output)} | {n: getattr(args, n) for n in names}
 
 
 def _check_labels(campaign: Campaign) -> None:

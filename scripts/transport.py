@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from hopecho.dynamics.transport import msd_record, transport
+from hopecho.dynamics.transport import transport, transport_records, transport_tables
 from hopecho.io.results import provenance, write_csv, write_json
 from hopecho.io.runs import group_runs
 from hopecho.script import arguments, run
@@ -28,13 +28,13 @@ def main(argv: list[str] | None = None) -> None:
     origin = provenance(
         args.h5md, label_source=s["source"], seed=s["seed"], settings=str(sorted(s.items()))
     )
-    write_csv(args.msd, pd.DataFrame(result.msd_columns()), provenance=origin)
-    write_csv(args.collective, pd.DataFrame(result.collective_columns()), provenance=origin)
-    write_csv(args.rdf, pd.DataFrame(result.rdf_columns()), provenance=origin)
-    write_csv(args.van_hove, pd.DataFrame(result.van_hove.columns()), provenance=origin)
-    write_json(args.msd_json, msd_record(result, mobile=s["mobile"]), provenance=origin)
-    write_json(args.conductivity, result.conductivity_record(), provenance=origin)
-    write_json(args.hops, result.hops_record(), provenance=origin)
+    csv = {"msd": args.msd, "conductivity": args.collective}
+    csv |= {"rdf": args.rdf, "van_hove": args.van_hove}
+    json = {"msd": args.msd_json, "conductivity": args.conductivity, "hops": args.hops}
+    for name, table in transport_tables(result).items():
+        write_csv(csv[name], pd.DataFrame(table), provenance=origin)
+    for name, record in transport_records(result, mobile=s["mobile"]).items():
+        write_json(json[name], record, provenance=origin)
 
 
 if __name__ == "__main__":

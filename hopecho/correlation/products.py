@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from hopecho.correlation.echo import curve_record, echo_curves
 from hopecho.correlation.echo_models import EchoPlan, echo_columns, echo_record, model_echoes
 from hopecho.correlation.spectrum import density_columns, relaxation_record
 from hopecho.correlation.verdict import AcfSettings
-from hopecho.errors import HopechoError
 from hopecho.io.efg_series import EfgSeries, open_runs
-from hopecho.io.results import provenance, write_csv, write_json
+from hopecho.io.results import provenance, write_products
+from hopecho.io.runs import quench_of
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ def echo_products(
 
 
 def analyse_tables(
-    paths: Sequence[str],
+    runs: Sequence[Sequence[str | Path]],
     output: Path,
     *,
     quench: Sequence[int] | None,
@@ -97,12 +95,12 @@ def analyse_tables(
     source: str,
     settings: Mapping[str, Any],
 ) -> list[Path]:
-    """Analyse tables of field gradients of one's own, one file a replica, without any campaign.
+    """Analyse tables of field gradients of one's own, without any campaign.
 
     Parameters
     ----------
-    paths : sequence of str
-        HDF5 tables as `hopecho.io.efg_table` describes them.
+    runs : sequence of sequence of path
+        Consecutive HDF5 tables of every run, as `hopecho.io.efg_table` describes them.
     output : Path
         Folder for the results.
     quench : sequence of int or None
@@ -122,22 +120,15 @@ def analyse_tables(
     HopechoError
         If the tables do not have one stride, or not one quench each.
     """
-    groups = list(range(len(paths))) if quench is None else list(quench)
-    if len(groups) != len(paths):
-        raise HopechoError(
-            "Every table needs one quench.", got=f"{len(groups)} for {len(paths)} tables"
+    groups = quench_of(runs, quench)
+    with open_runs(runs, scratch=output) as series:
+        products = echo_products(
+            series, quench=groups, isotope=isotope, seed=seed, settings=settings
         )
-    with open_runs([[p] for p in paths], scratch=output) as runs:
-        products = echo_products(runs, quench=groups, isotope=isotope, seed=seed, settings=settings)
     origin = provenance(
-        paths, label_source=source, seed=seed, settings=str(sorted(settings.items()))
+        [path for paths in runs for path in paths],
+        label_source=source,
+        seed=seed,
+        settings=str(sorted(settings.items())),
     )
-    output.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name, table in products.tables.items():
-        written.append(output / f"{name}.csv")
-        write_csv(written[-1], pd.DataFrame(table), provenance=origin)
-    for name, record in products.records.items():
-        written.append(output / f"{name}.json")
-        write_json(written[-1], record, provenance=origin)
-    return written
+    return write_products(output, products.tables, products.records, provenance=origin)

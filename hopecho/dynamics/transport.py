@@ -181,6 +181,25 @@ def transport(
     )
 
 
+def transport_tables(result: Transport) -> dict[str, dict[str, Any]]:
+    """Columns of every CSV, by name: msd, conductivity, rdf, van_hove."""
+    return {
+        "msd": result.msd_columns(),
+        "conductivity": dict(result.collective_columns()),
+        "rdf": dict(result.rdf_columns()),
+        "van_hove": dict(result.van_hove.columns()),
+    }
+
+
+def transport_records(result: Transport, *, mobile: str) -> dict[str, dict[str, Any]]:
+    """JSON objects, by name: msd, conductivity, hops."""
+    return {
+        "msd": msd_record(result, mobile=mobile),
+        "conductivity": result.conductivity_record(),
+        "hops": result.hops_record(),
+    }
+
+
 def _van_hove_lags(n_frames: int, max_lag_fraction: float) -> list[int]:
     last = max(1, int(max_lag_fraction * n_frames))
     return sorted({round(lag) for lag in np.geomspace(1, last, VAN_HOVE_LAGS)})

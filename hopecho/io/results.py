@@ -174,3 +174,22 @@ def write_arrays(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
 def read_csv(path: str | Path) -> pd.DataFrame:
     """Read a table written by `write_csv`."""
     return pd.read_csv(path, comment="#")
+
+
+def write_products(
+    folder: Path,
+    tables: Mapping[str, Mapping[str, Any]],
+    records: Mapping[str, Mapping[str, Any]],
+    *,
+    provenance: Mapping[str, Any],
+) -> list[Path]:
+    """Write tables (columns by name) as CSV and records as JSON into a folder; return the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, table in tables.items():
+        written.append(folder / f"{name}.csv")
+        write_csv(written[-1], pd.DataFrame(table), provenance=provenance)
+    for name, record in records.items():
+        written.append(folder / f"{name}.json")
+        write_json(written[-1], record, provenance=provenance)
+    return written

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,3 +60,21 @@ def group_runs(paths: Iterable[str | Path]) -> list[RunFiles]:
     return [
         RunFiles(q, r, tuple(runs[q, r][s] for s in sorted(runs[q, r]))) for q, r in sorted(runs)
     ]
+
+
+def quench_of(runs: Sequence[object], quench: Sequence[int] | None) -> list[int]:
+    """Return the starting structure of every run; each has its own if none are given.
+
+    Raises
+    ------
+    HopechoError
+        If there is not one for every run.
+    """
+    groups = list(range(len(runs))) if quench is None else list(quench)
+    if len(groups) != len(runs):
+        raise HopechoError(
+            "Every run needs one quench.",
+            got=f"{len(groups)} for {len(runs)} runs",
+            fix="give one number a run, the same for runs that share a starting structure",
+        )
+    return groups

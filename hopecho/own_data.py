@@ -1,0 +1,199 @@
+"""Trajectories from elsewhere: LAMMPS dumps, extended XYZ and H5MD, read and checked as one run.
+
+A run is one or several consecutive files with unwrapped positions and a fixed cell. It is held in
+memory, 12 bytes for an atom and frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from ase.data import atomic_numbers
+from numpy.typing import NDArray
+
+from hopecho.errors import HopechoError
+from hopecho.io.extxyz import read_frames
+from hopecho.io.h5md import Segment, read_segment
+from hopecho.md.harvest import DumpFrame, read_dump
+from hopecho.trajectory import STRIDE_TOLERANCE, check_unwrapped, join
+
+H5MD_SUFFIXES = (".h5md", ".h5", ".hdf5")
+XYZ_SUFFIXES = (".extxyz", ".xyz")
+SEAM_ANGSTROM = 1e-3
+"""Largest difference of a frame that ends one file and starts the next."""
+CELL_ANGSTROM = 1e-4
+"""Largest change of a component of a fixed cell."""
+
+
+def read_run(
+    paths: Sequence[str | Path], *, elements: Sequence[str], stride_ps: float | None = None
+) -> Segment:
+    """Read the files of one run and check them.
+
+    A file that starts with the last frame of the one before it loses that frame.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        In order of time. ``.h5md .h5 .hdf5`` is H5MD, ``.extxyz .xyz`` extended XYZ, anything else
+        a LAMMPS text dump ``id type xu yu zu``.
+    elements : sequence of str
+        Elements of the LAMMPS types 1, 2, ....
+    stride_ps : float, optional
+        Time between frames, ps. Dumps need it, and XYZ without ``time_ps=`` in its comment lines.
+
+    Returns
+    -------
+    Segment
+        The whole run; positions float32.
+
+    Raises
+    ------
+    HopechoError
+        Naming the file: for wrapped positions, a gap or a double frame, other columns, other atoms
+        or another cell than before, a missing time, or a value that is not finite.
+    """
+    parts: list[Segment] = []
+    for path in map(Path, paths):
+        part = _read(path, parts, elements, stride_ps)
+        if parts:
+            part = _without_seam(parts[-1], part, path)
+        _check_positions(part, path)
+        parts.append(part)
+    run = join(parts, names=[str(p) for p in paths])
+    if stride_ps is not None and abs(run.stride_ps - stride_ps) > STRIDE_TOLERANCE * stride_ps:
+        raise HopechoError(
+            f"{paths[0]} has another stride than was given",
+            got=f"{run.stride_ps:g} ps between its frames, stride_ps = {stride_ps:g}",
+            fix="correct stride_ps, or leave it out where files hold times",
+        )
+    positions = np.asarray(run.positions, dtype=np.float32)
+    return Segment(run.time_ps, positions, run.cell, run.numbers)
+
+
+def _read(
+    path: Path, before: Sequence[Segment], elements: Sequence[str], stride_ps: float | None
+) -> Segment:
+    if not path.is_file():
+        raise HopechoError(f"There is no trajectory {path}", fix="give a path from this folder")
+    if path.suffix in H5MD_SUFFIXES:
+        whole = read_segment(path)
+        return replace(whole, velocities=None, observables={})
+    if path.suffix in XYZ_SUFFIXES:
+        return _read_xyz(path, before, stride_ps)
+    return _read_dump(path, before, elements, stride_ps)
+
+
+def _read_xyz(path: Path, before: Sequence[Segment], stride_ps: float | None) -> Segment:
+    frames = read_frames(path)
+    numbers, cell = frames[0].numbers, np.asarray(frames[0].cell.array)
+    for k, frame in enumerate(frames):
+        if not np.array_equal(frame.numbers, numbers):
+            raise HopechoError(f"{path} has other atoms, or another order, in frame {k}")
+        _check_cell(np.asarray(frame.cell.array), cell, path, k)
+    if abs(np.linalg.det(cell)) < 1e-6:
+        raise HopechoError(f"{path} has no cell", fix='give Lattice="..." in the comment lines')
+    if all("time_ps" in frame.info for frame in frames):
+        time = np.array([float(frame.info["time_ps"]) for frame in frames])
+    elif stride_ps is not None:
+        # Files without times follow one another: what lies between them cannot be seen.
+        start = before[-1].time_ps[-1] + stride_ps if before else 0.0
+        time = np.asarray(start + stride_ps * np.arange(len(frames)), dtype=np.float64)
+    else:
+        raise HopechoError(
+            f"{path} does not say the times of its frames",
+            fix="give stride_ps, the time between frames, or time_ps= in every comment line",
+        )
+    positions = np.array([frame.positions for frame in frames], dtype=np.float32)
+    return Segment(time, positions, cell, np.asarray(numbers, dtype=np.int64))
+
+
+def _read_dump(
+    path: Path, before: Sequence[Segment], elements: Sequence[str], stride_ps: float | None
+) -> Segment:
+    if stride_ps is None:
+        raise HopechoError(
+            f"{path} is a LAMMPS dump, which counts steps and knows no times",
+            fix="give stride_ps, the time between frames",
+        )
+    frames = _dump_frames(path)
+    first = frames[0]
+    for k, frame in enumerate(frames):
+        if not np.array_equal(frame.types, first.types):
+            raise HopechoError(f"{path} has other atoms in frame {k} than in its first one")
+        _check_cell(frame.cell, first.cell, path, k)
+    if first.types.min() < 1 or first.types.max() > len(elements):
+        raise HopechoError(
+            f"{path} has atoms of a type that has no element",
+            got=f"types up to {first.types.max()}, elements {', '.join(elements)}",
+            fix="give the material's elements in the order of the LAMMPS types",
+        )
+    steps = np.array([frame.step for frame in frames], dtype=np.int64)
+    known = before[0].step if before else steps
+    if known is None or len(known) < 2 or known[1] <= known[0]:
+        raise HopechoError(
+            f"{path} does not say how many steps lie between frames",
+            got=f"steps {steps[:2].tolist()}",
+            fix="the first file of a run needs two frames in order of time; join only dumps with "
+            "dumps",
+        )
+    time = np.asarray(steps * (stride_ps / float(known[1] - known[0])), dtype=np.float64)
+    numbers = np.array([atomic_numbers[e] for e in elements], dtype=np.int64)[first.types - 1]
+    positions = np.array([frame.positions for frame in frames], dtype=np.float32)
+    return Segment(time, positions, first.cell, numbers, steps)
+
+
+def _dump_frames(path: Path) -> list[DumpFrame]:
+    try:
+        frames = list(read_dump(path))
+    except (ValueError, IndexError, UnicodeDecodeError) as error:
+        raise HopechoError(
+            f"{path} is not a LAMMPS text dump",
+            got=f"{type(error).__name__}: {error}",
+            fix="give a dump `id type xu yu zu`, .extxyz or .h5md",
+        ) from error
+    if not frames:
+        raise HopechoError(f"{path} holds no whole frame", fix="dump id type xu yu zu")
+    return frames
+
+
+def _check_cell(
+    cell: NDArray[np.float64], first: NDArray[np.float64], path: Path, frame: int
+) -> None:
+    change = float(np.abs(cell - first).max())
+    if change > CELL_ANGSTROM:
+        raise HopechoError(
+            f"The cell changes in {path}",
+            got=f"a component differs by {change:.4g} A in frame {frame}",
+            fix="analyse runs at fixed cell (NVE or NVT)",
+        )
+
+
+def _without_seam(before: Segment, part: Segment, path: Path) -> Segment:
+    """Leave out a first frame that is the last one of the file before."""
+    same = len(before.numbers) == len(part.numbers)
+    if not same or abs(part.time_ps[0] - before.time_ps[-1]) > 1e-9 * max(1.0, part.time_ps[0]):
+        return part
+    gap = float(np.abs(part.positions[0] - before.positions[-1]).max())
+    if gap > SEAM_ANGSTROM:
+        raise HopechoError(
+            f"{path} does not continue the file before it",
+            got=f"the frame of {part.time_ps[0]:g} ps differs by {gap:.3g} A",
+            fix="give the files of one run, in order of time, unwrapped throughout",
+        )
+    if len(part.time_ps) == 1:
+        raise HopechoError(f"{path} holds only the last frame of the file before it")
+    step = None if part.step is None else part.step[1:]
+    return replace(part, time_ps=part.time_ps[1:], positions=part.positions[1:], step=step)
+
+
+def _check_positions(part: Segment, path: Path) -> None:
+    if not np.isfinite(part.positions).all():
+        raise HopechoError(f"{path} holds positions that are not numbers")
+    try:
+        check_unwrapped(part.positions, part.cell)
+    except HopechoError as error:
+        raise HopechoError(f"{path}: {error.what}", got=error.got, fix=error.fix) from error
