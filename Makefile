@@ -39,6 +39,7 @@ demo-dft: .venv/installed.lock  ## labels by a real code: needs quantum-espresso
 
 bench: .venv/installed.lock  ## measurements behind the numbers in docs
 	$(BIN)/python benchmarks/msd.py
+	$(BIN)/python benchmarks/acf.py
 	$(BIN)/python benchmarks/efg.py
 	$(BIN)/python benchmarks/efg_accuracy.py
 	$(BIN)/python benchmarks/labels.py
