@@ -80,3 +80,18 @@ def test_intervals_cover_the_truth(name, record_property):
         record_property(f"{name}_{key}", shares[key])
     assert np.mean([r.verdict == "resolved" for r in results]) > 0.95
     assert all(LOW <= share <= HIGH for share in shares.values()), shares
+
+
+@pytest.mark.parametrize(
+    ("n_ions", "run_over_tau"), [(144, 21.0), (60, 50.0), (24, 125.0)], ids=lambda x: f"{x:g}"
+)
+def test_a_single_rate_is_resolved_with_3000_samples(n_ions, run_over_tau, record_property):
+    """N T/tau = 3 000 to 3 024: many ions in a short run, or few in a long one."""
+    tau = 20.0
+    options = {"tau": tau, "n_frames": round(run_over_tau * tau), "vibrations": 0.5}
+    results = [campaign(s, options | {"n_ions": n_ions}) for s in range(N_CAMPAIGNS)]
+    share = float(np.mean([r.verdict == "resolved" for r in results]))
+    scatter = np.std([np.log(r.tau_sae.value) for r in results if r.tau_sae.value is not None])
+    print(f"{n_ions} ions, T = {run_over_tau:g} tau: resolved {share:.4f}, log tau {scatter:.3f}")
+    record_property("resolved", share)
+    assert share >= 0.95
