@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from hopecho.errors import HopechoError
@@ -37,7 +39,9 @@ def deadline(
     max_wall_min : float
         ``md.max_wall_min``, counted from now; 0 for none.
     environment : mapping, optional
-        Of the process. Slurm gives the end of a job in ``SLURM_JOB_END_TIME``; the earlier counts.
+        Of the process. Slurm gives the end of a job in ``SLURM_JOB_END_TIME``; where it does not
+        (before 23.02, and in steps whose environment was cleaned), ``squeue`` is asked about
+        ``SLURM_JOB_ID``. The earlier of this and ``max_wall_min`` counts.
     now : float, optional
         s since 1970.
 
@@ -47,9 +51,10 @@ def deadline(
         If Slurm's time is no number.
     """
     now = time.time() if now is None else now
-    said = (os.environ if environment is None else environment).get("SLURM_JOB_END_TIME", "")
+    environment = os.environ if environment is None else environment
+    said, job = (environment.get(f"SLURM_JOB_{name}", "") for name in ("END_TIME", "ID"))
     try:
-        ends = [float(said)] if said else []
+        ends = [float(said)] if said else _end_of_job(job)
     except ValueError:
         raise HopechoError(
             "SLURM_JOB_END_TIME is not a time", got=repr(said), fix="unset it, or set seconds"
@@ -57,6 +62,24 @@ def deadline(
     if max_wall_min > 0:
         ends.append(now + 60.0 * max_wall_min)
     return min(ends, default=None)
+
+
+def _end_of_job(job: str) -> list[float]:
+    """Return the end of a Slurm job as squeue says it, s since 1970; nothing outside of a job."""
+    if not job:
+        return []
+    words = ["squeue", "--noheader", f"--jobs={job}", "--format=%e"]
+    environment = {**os.environ, "SLURM_TIME_FORMAT": "standard"}
+    try:
+        done = subprocess.run(
+            words, env=environment, capture_output=True, text=True, timeout=60, check=True
+        )
+        return [datetime.fromisoformat(done.stdout.strip()).timestamp()]
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        LOG.warning(
+            "squeue does not say when job %s ends (%s): only md.max_wall_min counts", job, error
+        )
+        return []
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """When a segment is to stop, told from rows that come at planned times."""
 
 import logging
+from datetime import datetime
 
 import pytest
 
@@ -77,3 +78,26 @@ def test_the_earlier_of_the_own_limit_and_slurms_counts():
     assert deadline(0.0, environment=slurm, now=1000.0) == 1060.0
     with pytest.raises(HopechoError, match="SLURM_JOB_END_TIME"):
         deadline(0.0, environment={"SLURM_JOB_END_TIME": "soon"})
+
+
+def squeue(folder, monkeypatch, line: str) -> None:
+    """Put a squeue on the path that prints a line."""
+    program = folder / "squeue"
+    program.write_text(f'#!/bin/sh\necho "{line}"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=":")
+
+
+def test_squeue_is_asked_where_slurm_does_not_give_the_end(tmp_path, monkeypatch, caplog):
+    squeue(tmp_path, monkeypatch, "2026-03-01T12:00:00")
+    end = datetime(2026, 3, 1, 12).timestamp()
+    job = {"SLURM_JOB_ID": "42"}
+    assert deadline(0.0, environment=job) == end
+    assert deadline(1.0, environment=job, now=end - 90.0) == end - 30.0
+    assert deadline(0.0, environment={**job, "SLURM_JOB_END_TIME": "1060"}) == 1060.0
+    assert not caplog.records
+    squeue(tmp_path, monkeypatch, "N/A")
+    assert deadline(0.0, environment=job) is None
+    assert "42" in caplog.text
+    monkeypatch.setenv("PATH", "")
+    assert deadline(2.0, environment=job, now=1000.0) == 1120.0
