@@ -25,6 +25,9 @@ prepare_jobs(workflow.basedir)
 # Relative, so that a checkout that is moved does not look like changed commands.
 SCRIPTS = os.path.relpath(f"{workflow.basedir}/scripts")
 ENV = f"{workflow.basedir}/envs/hopecho.yaml"
+ENGINE_ENVS = {
+    c: f"{workflow.basedir}/envs/{c}.yaml" for c in ("espresso", "abinit", "xtb")
+}
 
 # Snakemake lists overlays before the file that they are merged over.
 _BASE = Path("config.yaml")
@@ -57,6 +60,19 @@ LAMMPS = quoted(CAMPAIGN.get("md.lammps.command"))
 PAIR_STYLE = CAMPAIGN.get("md.lammps.pair_style")
 MD_WALL_MIN = CAMPAIGN.get("md.max_wall_min")
 MD_JOB = CAMPAIGN.get("md.resources")
+# Every further attempt asks for more memory. More time is asked for by labels only: a segment goes
+# on at its last chunk, and twice the time may be more than a partition allows.
+MD_RESOURCES = {
+    "mem_mb": lambda wildcards, attempt: attempt * MD_JOB["mem_mb"],
+    "runtime": MD_JOB["runtime_min"],
+    "gpu": MD_JOB["gpus"],
+}
+LABEL_ENV = ENGINE_ENVS.get(CAMPAIGN.get("labels.code"), ENV)
+LABEL_JOB = CAMPAIGN.get("labels.resources")
+LABEL_RESOURCES = {
+    "mem_mb": lambda wildcards, attempt: attempt * LABEL_JOB["mem_mb"],
+    "runtime": lambda wildcards, attempt: attempt * LABEL_JOB["runtime_min"],
+}
 INITIAL_FILES = [
     path for paths in CAMPAIGN.get("learning.initial_files").values() for path in paths
 ]

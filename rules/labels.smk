@@ -14,11 +14,10 @@ rule label_batch:
     # What a killed job left undone is tried again at once; finished labels are in the store.
     retries: CAMPAIGN.get("labels.max_transient_failures") - 1
     conda:
-        ENV
+        LABEL_ENV
     threads: CAMPAIGN.get("labels.resources.cpus")
     resources:
-        mem_mb=CAMPAIGN.get("labels.resources.mem_mb"),
-        runtime=CAMPAIGN.get("labels.resources.runtime_min"),
+        **LABEL_RESOURCES,
     params:
         settings=settings(
             "label",

@@ -49,8 +49,7 @@ rule sampling_md:
         ENV
     threads: MD_JOB["cpus"]
     resources:
-        mem_mb=MD_JOB["mem_mb"],
-        runtime=MD_JOB["runtime_min"],
+        **MD_RESOURCES,
     params:
         settings=settings(
             "sampling",

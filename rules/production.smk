@@ -19,8 +19,7 @@ rule equilibrate:
         ENV
     threads: MD_JOB["cpus"]
     resources:
-        mem_mb=MD_JOB["mem_mb"],
-        runtime=MD_JOB["runtime_min"],
+        **MD_RESOURCES,
     params:
         settings=md_settings(equilibrate_ps=CAMPAIGN.get("md.equilibrate_ps")),
         scratch=scratch_folder(
@@ -55,8 +54,7 @@ rule segment:
         ENV
     threads: MD_JOB["cpus"]
     resources:
-        mem_mb=MD_JOB["mem_mb"],
-        runtime=MD_JOB["runtime_min"],
+        **MD_RESOURCES,
     params:
         settings=md_settings(
             segment_ps=CAMPAIGN.get("md.segment_ps"),
@@ -96,8 +94,7 @@ rule burst:
         ENV
     threads: MD_JOB["cpus"]
     resources:
-        mem_mb=MD_JOB["mem_mb"],
-        runtime=MD_JOB["runtime_min"],
+        **MD_RESOURCES,
     params:
         settings=burst_settings,
         scratch=scratch_folder(
@@ -126,8 +123,7 @@ rule step_test:
         ENV
     threads: MD_JOB["cpus"]
     resources:
-        mem_mb=MD_JOB["mem_mb"],
-        runtime=MD_JOB["runtime_min"],
+        **MD_RESOURCES,
     params:
         settings=settings(
             "step_test",

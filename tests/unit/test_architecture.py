@@ -135,22 +135,90 @@ def locked_versions() -> dict[str, str]:
     return found
 
 
-def test_the_conda_environment_has_the_versions_of_the_lock():
-    environment = yaml.safe_load((ROOT / "envs/hopecho.yaml").read_text())["dependencies"]
-    pip = next(entry["pip"] for entry in environment if isinstance(entry, dict))
-    wanted = dict(entry.split("==") for entry in pip)
+def conda_environment(path: Path) -> tuple[set[str], dict[str, str]]:
+    """Conda's packages by name, and pip's with their versions."""
+    dependencies = yaml.safe_load(path.read_text())["dependencies"]
+    pip = next(entry["pip"] for entry in dependencies if isinstance(entry, dict))
+    names = {entry.split()[0] for entry in dependencies if isinstance(entry, str)}
+    assert "python =3.11" in dependencies
+    return names, dict(entry.split("==") for entry in pip)
+
+
+CONDA = sorted((ROOT / "envs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", CONDA, ids=lambda p: p.stem)
+def test_a_conda_environment_has_the_versions_of_the_lock(path):
+    names, wanted = conda_environment(path)
     locked = locked_versions()
     assert wanted == {name: locked.get(name) for name in wanted}
-    assert "python =3.11" in environment
+    assert "cxx-compiler" in names
 
 
-def test_the_environment_names_what_the_project_needs():
+@pytest.mark.parametrize("path", CONDA, ids=lambda p: p.stem)
+def test_a_conda_environment_names_what_the_project_needs(path):
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     needed = {re.split(r"[\[<>=]", entry)[0] for entry in project["dependencies"]}
-    text = (ROOT / "envs/hopecho.yaml").read_text()
-    assert not {name for name in needed if f"- {name}==" not in text}
+    assert not needed - set(conda_environment(path)[1])
+
+
+def test_each_code_that_conda_has_is_in_an_environment_of_its_name():
+    engines = {path.stem: conda_environment(path) for path in CONDA}
+    assert "qe" in engines["espresso"][0]
+    assert "abinit" in engines["abinit"][0]
+    assert "tblite" in engines["xtb"][1]
+    codes = yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text())
+    known = codes["properties"]["labels"]["properties"]["code"]["enum"]
+    assert set(engines) - {"hopecho"} <= set(known)
+
+
+def test_containers_install_the_lock():
+    for name in ("Dockerfile", "hopecho.def"):
+        text = (ROOT / "containers" / name).read_text()
+        assert "--require-hashes -r /opt/requirements.lock" in text
+        for program in ("g++", "quantum-espresso", "abinit"):
+            assert program in text
+
+
+def rules_of_the_project() -> set[str]:
+    text = "".join(p.read_text() for p in [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")])
+    return set(re.findall(r"^\s*(?:rule|checkpoint) (\w+):", text, re.M))
+
+
+def test_the_slurm_profile_names_rules_that_exist():
+    profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
+    named = set(profile["set-resources"]) | set(profile["groups"])
+    assert not named - rules_of_the_project()
+    assert set(profile["group-components"]) <= set(profile["groups"].values())
+
+
+def test_no_rule_of_the_rounds_is_in_a_group():
+    """A path from a group through other jobs back into it could never run."""
+    rounds = "".join((ROOT / f"rules/{n}.smk").read_text() for n in ("learning", "labels"))
+    looping = set(re.findall(r"^(?:rule|checkpoint) (\w+):", rounds, re.M)) | {"fit_potential"}
+    profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
+    assert not looping & set(profile["groups"])
+
+
+def test_the_slurm_profile_reruns_as_the_default_one_does():
+    default, slurm = (
+        yaml.safe_load((ROOT / f"profiles/{name}/config.yaml").read_text())
+        for name in ("default", "slurm")
+    )
+    for key in ("rerun-triggers", "max-checksum-file-size", "rerun-incomplete"):
+        assert slurm[key] == default[key]
+
+
+def test_every_retry_on_slurm_asks_for_more_and_stays_within_a_day():
+    profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
+    asked = [profile["default-resources"], *profile["set-resources"].values()]
+    for resources in asked:
+        for name in {"mem_mb", "runtime"} & set(resources):
+            factor, amount = resources[name].split(" * ")
+            assert factor == "attempt"
+            assert name == "mem_mb" or int(amount) * (1 + profile["retries"]) <= 1440
 
 
 def test_the_lock_names_no_host():
