@@ -51,6 +51,7 @@ bench: .venv/installed.lock  ## measurements behind the numbers in docs
 	$(BIN)/python benchmarks/scaling.py
 	$(BIN)/python benchmarks/conservation.py
 	$(BIN)/python benchmarks/gap.py
+	$(BIN)/python benchmarks/overhead.py
 
 lint: .venv/installed.lock  ## ruff, mypy, snakefmt, snakemake --lint, codespell
 	$(BIN)/ruff check .
