@@ -16,6 +16,7 @@ include: "rules/production.smk"
 include: "rules/efg.smk"
 include: "rules/correlation.smk"
 include: "rules/transport.smk"
+include: "rules/validation.smk"
 include: "rules/report.smk"
 
 
@@ -68,6 +69,11 @@ rule transport:
 rule gap:
     input:
         [f"{RESULTS}/{m}/gap/gap.json" for m in CAMPAIGN.config["run"]],
+
+
+rule validation:
+    input:
+        surface_only([f"{RESULTS}/validation.html"]),
 
 
 rule report:

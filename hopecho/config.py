@@ -402,6 +402,7 @@ def _check_lengths(config: dict[str, Any], files: Sequence[Path]) -> None:
     )
     _check_bursts(config, files)
     _check_step_test(config, files)
+    _check_validation(config, files)
     steps = (
         (("learning", "md_ps"), learning["md_ps"], learning, "learning.dt_fs"),
         (("learning", "stride_ps"), learning["stride_ps"], learning, "learning.dt_fs"),
@@ -461,6 +462,18 @@ def _check_step_test(config: dict[str, Any], files: Sequence[Path]) -> None:
         fix = f"set it to at least {needed:g}, better 20"
         got = f"{test['length_ps']:g} ps"
         _fail(files, ("md", "step_test", "length_ps"), "is too short to see a drift", got, fix)
+
+
+def _check_validation(config: dict[str, Any], files: Sequence[Path]) -> None:
+    """Whole steps, strides and bursts."""
+    v, here = config["validation"], ("validation",)
+    dt_ps, stride, echo = config["md"]["dt_fs"] * 1e-3, v["stride_ps"], v["echo_stride_ps"]
+    name = "validation.stride_ps"
+    _check_multiple(files, (*here, "stride_ps"), stride, dt_ps, "md.dt_fs")
+    _check_multiple(files, (*here, "length_ps"), v["length_ps"], stride, name)
+    _check_multiple(files, (*here, "echo_stride_ps"), echo, stride, name)
+    burst = config["md"]["bursts"]["stride_fs"] * 1e-3
+    _check_multiple(files, (*here, "burst_ps"), v["burst_ps"], burst, "md.bursts.stride_fs")
 
 
 def _check_multiple(

@@ -34,4 +34,5 @@ RESULT_VERSIONS = {
     "production": 1,
     "burst": 1,
     "step_test": 1,
+    "validation": 1,
 }
