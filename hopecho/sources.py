@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
@@ -16,15 +17,17 @@ def _module_file(name: str) -> Path | None:
     return path / "__init__.py" if (path / "__init__.py").is_file() else None
 
 
-def _imported_names(path: Path) -> set[str]:
+@functools.cache
+def _imported_names(text: str) -> frozenset[str]:
+    """Modules of this package that a source text imports; many scripts share most of theirs."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return {name for name in names if name.split(".")[0] == PACKAGE.name}
+    return frozenset(name for name in names if name.split(".")[0] == PACKAGE.name)
 
 
 def source_files(script: str | Path) -> list[str]:
@@ -47,5 +50,6 @@ def source_files(script: str | Path) -> list[str]:
         if path in found:
             continue
         found.add(path)
-        pending.extend(f for n in _imported_names(path) if (f := _module_file(n)) is not None)
+        names = _imported_names(path.read_text(encoding="utf-8"))
+        pending.extend(file for name in names if (file := _module_file(name)) is not None)
     return sorted(str(path) for path in found)
