@@ -56,6 +56,9 @@ LABEL_ATTEMPTS = quoted(
         "labels.retries", "labels.max_wall_min", "labels.max_transient_failures"
     )
 )
+# Nor where labels are kept, nor how many of a set may fail before the campaign stops.
+LABEL_STORE = quoted(CAMPAIGN.get("labels.store"))
+MAX_FAILED_SHARE = CAMPAIGN.get("labels.max_failed_share")
 LAMMPS = quoted(CAMPAIGN.get("md.lammps.command"))
 PAIR_STYLE = CAMPAIGN.get("md.lammps.pair_style")
 MD_WALL_MIN = CAMPAIGN.get("md.max_wall_min")

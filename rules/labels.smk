@@ -32,13 +32,14 @@ rule label_batch:
             *IMPORTED,
             surface=surface_identity(),
         ),
-        store=CAMPAIGN.config["labels"]["store"],
         scratch=scratch_folder("{material}/{label_set}/labels{batch}"),
     shell:
         python("label_batch")
         + f" --command {LABEL_COMMAND} --efg-command {EFG_COMMAND} --attempts {LABEL_ATTEMPTS}"
         " --frames {input.frames:q} --batch {wildcards.batch}"
-        " --settings {params.settings:q} --store {params.store:q} --scratch {params.scratch:q}"
+        " --settings {params.settings:q}"
+        f" --store {LABEL_STORE}"
+        " --scratch {params.scratch:q}"
         " --index {output.index:q} --log {log:q}"
 
 
@@ -54,10 +55,10 @@ rule collect_labels:
     conda:
         ENV
     params:
-        settings=settings("label", "labels.max_failed_share", "labels.source"),
-        store=CAMPAIGN.config["labels"]["store"],
+        settings=settings("label", "labels.source"),
     shell:
         python("collect_labels")
-        + " --frames {input.frames:q} --batches {input.batches:q}"
-        " --settings {params.settings:q} --store {params.store:q} --labelled {output.labelled:q}"
+        + f" --store {LABEL_STORE} --max-failed-share {MAX_FAILED_SHARE}"
+        " --frames {input.frames:q} --batches {input.batches:q}"
+        " --settings {params.settings:q} --labelled {output.labelled:q}"
         " --report {output.report:q} --log {log:q}"

@@ -45,11 +45,10 @@ rule summary:
             efg_grid=CAMPAIGN.get("efg.grid"),
         ),
         results=lambda w, output: os.path.dirname(output[0]),
-        store=CAMPAIGN.config["labels"]["store"],
     shell:
         python("summary")
         + " --results {params.results:q} --settings {params.settings:q}"
-        " --store {params.store:q}"
+        f" --store {LABEL_STORE}"
         " --members {input.learning:q} {input.structures:q} {input.segments:q}"
         " {input.bursts:q} {input.step_tests:q} {input.tensors:q}"
         " --summary {output.summary:q} --ledger {output.ledger:q} --log {log:q}"

@@ -13,13 +13,13 @@ from hopecho.script import arguments, run
 
 
 def main(argv: list[str] | None = None) -> None:
-    names = ("frames", "settings", "store", "labelled", "report")
+    names = ("frames", "settings", "store", "max_failed_share", "labelled", "report")
     args = arguments(argv, __doc__, *names, lists=["batches"])
     frames = read_frames(args.frames)
     indices = [read_json(path) for path in args.batches]
     keys = [key for index in indices for key in index["keys"]]
     report = census(
-        indices, max_failed_share=args.settings["max_failed_share"], source=args.settings["source"]
+        indices, max_failed_share=float(args.max_failed_share), source=args.settings["source"]
     )
     require_checks(frames, report.checks)
     labels = read_labels(report.labelled, LabelStore(Path(args.store)))
