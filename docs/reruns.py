@@ -11,7 +11,7 @@ BEGIN, END = "<!-- made by docs/reruns.py -->\n", "<!-- end -->\n"
 
 
 def shortened(keys, known):
-    """Names of `keys`: of a whole block ``block.*``, of the catalogues ``<material>``, ``<phase>``."""
+    """Names of `keys`: a whole block as ``block.*``, the catalogues with placeholders."""
     found = []
     for key in keys:
         parts = key.split(".")

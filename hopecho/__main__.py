@@ -1,4 +1,4 @@
-"""The ``hopecho`` command: check a configuration, follow a campaign, look into labels, export."""
+"""The ``hopecho`` command: check a configuration, follow a campaign, look into labels, publish."""
 
 from __future__ import annotations
 
@@ -56,6 +56,16 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("segments", nargs="+", help="segment*.h5md, in order")
     export.add_argument("--output", required=True, help="extended XYZ file to write")
     _add_own_data(commands, after)
+    clean = commands.add_parser(
+        "clean", help="remove the results of a campaign, never its labels", parents=[after]
+    )
+    clean.add_argument("--yes", action="store_true", help="do not ask")
+    freeze = commands.add_parser(
+        "freeze", help="copy a finished campaign's products, to be published", parents=[after]
+    )
+    freeze.add_argument("folder", help="a folder that does not exist")
+    check_only = "compare a frozen campaign with its manifest instead"
+    freeze.add_argument("--verify", action="store_true", help=check_only)
     return top
 
 
@@ -102,6 +112,11 @@ def _run(args: argparse.Namespace) -> None:
 
         print("\n".join(write_set(args.kind, args.elements, Path(args.out), source=args.source)))
         return
+    if args.command == "freeze" and args.verify:
+        from hopecho.publish import verify_frozen
+
+        print("\n".join(verify_frozen(Path(args.folder))))
+        return
     base = Path("config.yaml") if Path("config.yaml").is_file() else PROJECT_ROOT / "config.yaml"
     campaign = Campaign(load(base, *args.configfile, *args.overlays))
     if args.command in ("echo", "transport"):
@@ -113,6 +128,9 @@ def _run(args: argparse.Namespace) -> None:
     if args.command == "labels":
         _labels(campaign, args.action, args.argument, [*args.configfile, *args.overlays])
         return
+    if args.command in ("clean", "freeze"):
+        _publish(campaign, args)
+        return
     from hopecho.forecast import forecast_lines
     from hopecho.progress import status_lines
 
@@ -120,6 +138,18 @@ def _run(args: argparse.Namespace) -> None:
         _check_labels(campaign)
     say = forecast_lines if args.command == "check" else status_lines
     print("\n".join(say(campaign, args.cores)))
+
+
+def _publish(campaign: Campaign, args: argparse.Namespace) -> None:
+    from hopecho import publish
+
+    if args.command == "freeze":
+        print("\n".join(publish.freeze(campaign, Path(args.folder))))
+        return
+    results = publish.removable(campaign)
+    if not args.yes and input(f"remove {results} with everything in it? [yes/no] ") != "yes":
+        raise HopechoError("nothing was removed", fix="answer yes, or give --yes")
+    print(publish.clean(campaign))
 
 
 def _own(args: argparse.Namespace) -> dict[str, Any]:

@@ -37,6 +37,7 @@ ORDER = [
     "report",
     "forecast",
     "progress",
+    "publish",
     "__main__",
 ]
 MODULES = sorted((ROOT / "hopecho").rglob("*.py"))
