@@ -11,6 +11,7 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from hopecho.dynamics.estimate import (
+    BOUND_LEVEL,
     RESOLVED_Z,
     BlockError,
     block_error,
@@ -35,6 +36,10 @@ PLATEAU_Z = 2.0
 CUT_FACTOR = 2
 """Cut over the first flat lag: what an exponential tail still lacks there is squared."""
 
+MIN_LAG_PS = 1.0
+"""Longest lag that must be reached before anything is said: vibrations of the current last about
+as long, and an integral that ends within them bounds nothing."""
+
 MIN_BLOCK_FRAMES = 40
 NEUTRAL_E = 1e-6
 
@@ -55,6 +60,8 @@ class GreenKubo:
     """Whether the integral was flat from half the cut on."""
     sigma_gk: Quantity
     """S/m."""
+    reason: str = ""
+    """Why there is no value; empty where there is one."""
 
 
 def current(
@@ -110,11 +117,13 @@ def green_kubo(
     replica: Sequence[int] | None = None,
     quench: Sequence[int] | None = None,
     max_lag_ps: float | None = None,
+    min_blocks: int = MIN_BLOCKS,
 ) -> GreenKubo:
     r"""Conductivity :math:`\sigma = \int_0^{t_c} \langle J(0) \cdot J(t) \rangle dt / 3 V k_B T`.
 
     The integral's error grows with its upper limit, its truncation error falls: t_c is twice the
     first lag from which no later change of the integral exceeds two of that change's own errors.
+    Where there is none, the bound is the highest upper limit over the second half of the lags.
 
     Parameters
     ----------
@@ -130,6 +139,8 @@ def green_kubo(
         Of each burst. Default: every burst is a replica of its own.
     max_lag_ps : float, optional
         Longest lag, ps; default and upper limit: a quarter of a block.
+    min_blocks : int
+        Bursts are cut into at least so many blocks in all.
 
     Raises
     ------
@@ -144,7 +155,7 @@ def green_kubo(
             "A conductivity needs a volume, a temperature and a stride.",
             got=f"{volume_a3:g} A^3, {temperature_k:g} K, {stride_ps:g} ps",
         )
-    blocks, owner = _blocks(currents)
+    blocks, owner = _blocks(currents, min_blocks)
     n_lags = max(2, int(LAG_FRACTION * len(blocks[0])))
     if max_lag_ps is not None:
         n_lags = min(n_lags, max(2, round(max_lag_ps / stride_ps) + 1))
@@ -164,28 +175,31 @@ def green_kubo(
         return block_error(values, replica=of_replica, quench=of_quench)
 
     cut, flat = _cut(running, error)
-    at_cut = error(running[:, cut])
+    errors = [error(column) for column in running.T]
+    lag_ps = np.arange(n_lags) * np.float64(stride_ps)
+    sigma, reason = _quantity(running.mean(0), errors, cut, flat=flat, longest_ps=lag_ps[-1])
     return GreenKubo(
-        lag_ps=np.arange(n_lags) * np.float64(stride_ps),
+        lag_ps=lag_ps,
         running=running.mean(0),
-        running_err=np.array([error(column).stderr for column in running.T]),
+        running_err=np.array([e.stderr for e in errors]),
         cut_ps=cut * stride_ps,
         flat=flat,
-        sigma_gk=_quantity(float(running[:, cut].mean()), at_cut, flat=flat),
+        sigma_gk=sigma,
+        reason=reason,
     )
 
 
 def _blocks(
-    currents: Sequence[NDArray[np.floating[Any]]],
+    currents: Sequence[NDArray[np.floating[Any]]], min_blocks: int
 ) -> tuple[list[Array], NDArray[np.int64]]:
-    """Pieces of equal length, at least MIN_BLOCKS in all where bursts are long enough."""
+    """Pieces of equal length, at least `min_blocks` in all where bursts are long enough."""
     if not currents or min(len(j) for j in currents) < MIN_BLOCK_FRAMES:
         raise HopechoError(
             "The currents are too short for a Green-Kubo integral.",
             got=f"{min((len(j) for j in currents), default=0)} frames in the shortest burst",
             fix=f"sample at least {MIN_BLOCK_FRAMES} frames a burst",
         )
-    pieces = max(1, -(-MIN_BLOCKS // len(currents)))
+    pieces = max(1, -(-min_blocks // len(currents)))
     if len(currents) == 1:
         pieces = max(2, pieces)
     length = max(min(len(j) for j in currents) // pieces, MIN_BLOCK_FRAMES // 2)
@@ -208,9 +222,22 @@ def _cut(running: Array, error: Any) -> tuple[int, bool]:
     return last, False
 
 
-def _quantity(value: float, error: BlockError, *, flat: bool) -> Quantity:
-    if flat and value > RESOLVED_Z * error.stderr:
-        return resolved_quantity(value, error, unit="S/m")
-    upper = max(value, 0.0) + error.t_upper() * error.stderr
+def _quantity(
+    running: Array, errors: Sequence[BlockError], cut: int, *, flat: bool, longest_ps: float
+) -> tuple[Quantity, str]:
+    """Value or bound, and why there is no value."""
+    value, error = float(running[cut]), errors[cut]
     seen = value > RESOLVED_Z * error.stderr
-    return upper_bound(upper, unit="S/m", n_independent=error.n_units, seen=seen)
+    if longest_ps < MIN_LAG_PS * (1.0 - 1e-9):
+        said = f"lags reach {longest_ps:.3g} ps only, {MIN_LAG_PS:g} ps are needed: longer bursts"
+        nothing = Quantity(None, None, (None, None), "S/m", error.n_units, BOUND_LEVEL, "not_seen")
+        return nothing, said
+    if flat and seen:
+        return resolved_quantity(value, error, unit="S/m"), ""
+    said = "the integral is within three errors of zero"
+    lags = [cut]
+    if not flat:
+        said = f"the integral is not flat up to {longest_ps:.3g} ps"
+        lags = list(range(len(running) // 2, len(running)))
+    upper = max(max(float(running[k]), 0.0) + errors[k].t_upper() * errors[k].stderr for k in lags)
+    return upper_bound(upper, unit="S/m", n_independent=error.n_units, seen=seen), said

@@ -93,3 +93,22 @@ def test_short_currents_and_impossible_conditions_are_refused():
         green_kubo([j], stride_ps=DT, volume_a3=VOLUME, temperature_k=T)
     with pytest.raises(HopechoError, match="a volume"):
         green_kubo([j], stride_ps=DT, volume_a3=VOLUME, temperature_k=0.0)
+
+
+def test_lags_that_end_within_the_vibrations_bound_nothing():
+    short = [ou_velocities(s, n_frames=160).sum(1) for s in range(6)]
+    result = green_kubo(short, stride_ps=DT, volume_a3=VOLUME, temperature_k=T, min_blocks=6)
+    assert result.lag_ps[-1] < 1.0
+    assert result.sigma_gk.interval == (None, None)
+    assert "are needed" in result.reason
+
+
+def test_an_integral_that_still_swings_is_bounded_by_what_it_swings_to():
+    rng = np.random.default_rng(3)
+    t = np.arange(500) * DT
+    swinging = [5 * np.cos(9.0 * t[:, None] + rng.uniform(0, 7, (1, 3))) for _ in range(5)]
+    result = green_kubo(swinging, stride_ps=DT, volume_a3=VOLUME, temperature_k=T, min_blocks=5)
+    assert not result.flat
+    assert result.sigma_gk.value is None
+    assert result.sigma_gk.interval[1] >= result.running[len(result.running) // 2 :].max()
+    assert "not flat" in result.reason
