@@ -59,6 +59,8 @@ rule sae:
 rule transport:
     input:
         every_phase("conductivity.json"),
+        every_phase("rotation.json"),
+        [path for name in BURST_RESULTS for path in every_phase(f"{name}.json")],
         [
             f"{RESULTS}/{m}/phases/{p}/arrhenius.json"
             for m, phases in CAMPAIGN.config["run"].items()

@@ -92,6 +92,10 @@ GRID_BASES = bases(CAMPAIGN.get("potential.grid"))
 EFG_BASES = expansions(CAMPAIGN.get("efg.grid"))
 EFG = CAMPAIGN.get("labels.efg")
 CURVES = ("acf_powder", "acf_omega_q", "acf_cq") if EFG else ()
+# What only campaigns with bursts of velocities have: JSON with claims, CSV that is drawn.
+BURSTS = CAMPAIGN.get("md.bursts.count") > 0
+BURST_RESULTS = ("vibrations", "current") if BURSTS else ()
+BURST_FIGURES = ("vdos", "current") if BURSTS else ()
 
 
 wildcard_constraints:

@@ -21,7 +21,7 @@ rule summary:
         powder=[path for path in every_phase("acf_powder.csv") if EFG],
         transport=[
             path
-            for name in ("msd", "conductivity", "hops")
+            for name in ("msd", "conductivity", "hops", "rotation", *BURST_RESULTS)
             for path in every_phase(f"{name}.json")
         ],
         code=code("summary"),
@@ -43,6 +43,7 @@ rule summary:
             "learning.target_force_ratio",
             "learning.target_energy_ev_atom",
             efg_grid=CAMPAIGN.get("efg.grid"),
+            bursts=bool(BURST_RESULTS),
         ),
         results=lambda w, output: os.path.dirname(output[0]),
     shell:
@@ -92,6 +93,8 @@ rule report_page:
                 "conductivity.json",
                 "rdf.csv",
                 "van_hove.csv",
+                "rotation.csv",
+                *(f"{name}.csv" for name in BURST_FIGURES),
             )
             for path in every_phase(name)
         ],

@@ -1,4 +1,5 @@
-# Mobility and conductivity from the unwrapped positions, and their temperature series.
+# Mobility and conductivity from the unwrapped positions, their temperature series, and what the
+# bursts of velocities say.
 
 
 rule transport_analysis:
@@ -59,3 +60,66 @@ rule temperature_series:
     shell:
         python("temperature_series") + " --conductivity {input.conductivity:q}"
         " --settings {params.settings:q} --series {output.series:q} --log {log:q}"
+
+
+rule vibrations:
+    input:
+        bursts=lambda w: burst_files(w.material, w.phase, w.temperature, ".h5md"),
+        code=code("vibrations"),
+    output:
+        vdos=phase_file("{temperature}K/vdos.csv"),
+        vacf=phase_file("{temperature}K/vacf.csv"),
+        json=phase_file("{temperature}K/vibrations.json"),
+        current=phase_file("{temperature}K/current.csv"),
+        current_json=phase_file("{temperature}K/current.json"),
+    log:
+        log_file("transport/{material}-{phase}-{temperature}K-vibrations.log"),
+    benchmark:
+        cost_file("vibrations/{material}-{phase}-{temperature}K.tsv")
+    conda:
+        ENV
+    params:
+        settings=settings(
+            None,
+            "materials.{material}.elements",
+            "materials.{material}.masses_u",
+            "materials.{material}.oxidation",
+            "labels.source",
+            temperature_k=lambda w: int(w.temperature),
+        ),
+    shell:
+        python("vibrations") + " --bursts {input.bursts:q}"
+        " --settings {params.settings:q} --vdos {output.vdos:q} --vacf {output.vacf:q}"
+        " --json {output.json:q} --current {output.current:q}"
+        " --current-json {output.current_json:q} --log {log:q}"
+
+
+rule polyanions:
+    input:
+        h5md=lambda w: phase_files(
+            w.material, w.phase, w.temperature, "segment", ".h5md"
+        ),
+        bursts=lambda w: burst_files(w.material, w.phase, w.temperature, ".h5md"),
+        code=code("polyanions"),
+    output:
+        rotation=phase_file("{temperature}K/rotation.csv"),
+        json=phase_file("{temperature}K/rotation.json"),
+    log:
+        log_file("transport/{material}-{phase}-{temperature}K-polyanions.log"),
+    benchmark:
+        cost_file("polyanions/{material}-{phase}-{temperature}K.tsv")
+    conda:
+        ENV
+    params:
+        settings=settings(
+            None,
+            "transport.hop_window_ps",
+            "materials.{material}.elements",
+            "materials.{material}.masses_u",
+            "materials.{material}.polyanion",
+            "labels.source",
+        ),
+    shell:
+        python("polyanions") + " --h5md {input.h5md:q} --bursts {input.bursts:q}"
+        " --settings {params.settings:q} --rotation {output.rotation:q} --json {output.json:q}"
+        " --log {log:q}"

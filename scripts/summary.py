@@ -22,6 +22,7 @@ def main(argv: list[str] | None = None) -> None:
         efg=s["efg"],
         grid=bool(s["grid"]),
         efg_grid=bool(s["efg_grid"]) and s["efg"],
+        bursts=s["bursts"],
         members=set(args.members),
         targets={
             "force_relative": s["target_force_ratio"],

@@ -80,10 +80,13 @@ class CampaignView:
         return list(dict.fromkeys(c.temperature_k for c in self.of_material(material)))
 
     def claim(self, case: Case, name: str, curve: str | None = None) -> Mapping[str, Any] | None:
-        """Return the claim of a case, None if the campaign does not make it."""
+        """Return the claim of a case, None if the campaign does not make it.
+
+        Where there is one a curve or an element, `curve` names it.
+        """
         for c in self.summary["claims"]:
             same = (c["material"], c["phase"], c["temperature_k"]) == case
-            if same and c["claim"] == name and curve in (None, c.get("curve")):
+            if same and c["claim"] == name and curve in (None, c.get("curve"), c.get("element")):
                 return dict(c)
         return None
 

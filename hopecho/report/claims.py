@@ -10,6 +10,7 @@ from hopecho.report.decay_details import decay_details
 from hopecho.report.markup import Html, file_name, items, join, table, tag
 from hopecho.report.short_runs import step_warnings
 from hopecho.report.van_hove import series_table
+from hopecho.report.vibrations import current_note
 from hopecho.report.words import (
     ABSENT,
     NOT_SEEN,
@@ -183,12 +184,13 @@ def claim_tables(view: CampaignView) -> Html:
                 css="note",
             ),
             decay_details(view),
-            tag("h3", "Plateau, transport and hops"),
+            tag("h3", "Plateau, transport, hops and vibrations"),
         )
         if view.tensors
         else (tag("p", "This campaign has no field gradients, and so no echo (labels.efg)."),)
     )
-    return join((*decays, _other_table(view), series_table(view), _reference_note(view)))
+    others = (_other_table(view), current_note(view), series_table(view), _reference_note(view))
+    return join((*decays, *others))
 
 
 def _ordered(view: CampaignView, name: str, curve: str | None) -> list[tuple[Case, dict[str, Any]]]:
@@ -229,7 +231,9 @@ def _fit_cell(claim: Mapping[str, Any], name: str) -> Html:
 
 
 def _other_table(view: CampaignView) -> Html:
-    names = dict.fromkeys((c["claim"], c.get("curve")) for c in view.summary["claims"])
+    names = dict.fromkeys(
+        (c["claim"], c.get("curve") or c.get("element")) for c in view.summary["claims"]
+    )
     rows: list[list[object]] = []
     for name, curve in names:
         if name == "tau_sae":

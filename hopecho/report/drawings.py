@@ -27,6 +27,7 @@ from hopecho.report.model_drawings import (
 from hopecho.report.site_drawings import site_drawings
 from hopecho.report.tensor_drawings import efg_learning, orientations
 from hopecho.report.van_hove import van_hove
+from hopecho.report.vibrations import burst_drawings
 from hopecho.report.words import quantity_text
 
 YLABELS: Mapping[str, str] = {
@@ -48,6 +49,7 @@ def drawings(view: CampaignView, ledger: pd.DataFrame) -> list[Drawing]:
             _collective(view, material),
             *_pair_distributions(view, material),
             van_hove(view, material),
+            *burst_drawings(view, material),
             *parity(view, material),
             *uncertainty(view, material),
             *([] if "file" in view.summary["fit"][material] else [learning(view, material)]),

@@ -23,9 +23,20 @@ CLAIMS: Sequence[tuple[str, str]] = (
     ("hops.json", "hop_rate"),
     ("conductivity.json", "sigma_ne"),
     ("conductivity.json", "sigma_einstein"),
+    ("current.json", "sigma_gk"),
+    ("conductivity.json", "sigma_self"),
+    ("conductivity.json", "sigma_distinct"),
     ("conductivity.json", "haven_ratio"),
+    ("vibrations.json", "band_centre"),
+    ("rotation.json", "tilt_angle_width"),
+    ("rotation.json", "angular_velocity_width"),
+    ("rotation.json", "rotation_width"),
+    ("rotation.json", "bond_life"),
 )
 """File and name of every claim, in the order of the table."""
+
+BURST_FILES = ("current.json", "vibrations.json")
+"""Those that only campaigns with bursts have."""
 
 
 def summarise(
@@ -38,6 +49,7 @@ def summarise(
     efg: bool = True,
     grid: bool = False,
     efg_grid: bool = False,
+    bursts: bool = True,
     members: Collection[str] | None = None,
     targets: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
@@ -61,6 +73,8 @@ def summarise(
         Whether settings of the potential were chosen from a grid.
     efg_grid : bool
         The same for the field-gradient model.
+    bursts : bool
+        Whether the campaign has bursts of velocities.
     members : collection of str, optional
         The structure, segment and status files of the campaign as it is configured now; others in
         the folder are left from other settings and do not count. All when left out.
@@ -82,7 +96,7 @@ def summarise(
         for material, phases in run.items()
         for phase in phases
         for temperature in temperatures_k
-        for claim in _claims(results, material, phase, temperature, efg)
+        for claim in _claims(results / material, phase, temperature, efg=efg, bursts=bursts)
     ]
     errors = {m: read_json(results / m / "heldout/errors.json") for m in run}
     learning = {m: _learning(results / m, members) for m in run}
@@ -128,27 +142,37 @@ def _without_provenance(path: Path) -> dict[str, Any]:
 
 
 def _claims(
-    results: Path, material: str, phase: str, temperature: int, efg: bool
+    folder: Path, phase: str, temperature: int, *, efg: bool, bursts: bool
 ) -> Iterator[dict[str, Any]]:
-    folder = results / material / "phases" / phase / f"{temperature}K"
+    folder, material = folder / "phases" / phase / f"{temperature}K", folder.name
     for name, key in CLAIMS:
-        if name.startswith("acf") and not efg:
+        if (name.startswith("acf") and not efg) or (name in BURST_FILES and not bursts):
             continue
         record = read_json(folder / name)
-        claim = {
-            "claim": key,
-            "curve": name.removesuffix(".json") if name.startswith("acf") else None,
-            "material": material,
-            "phase": phase,
-            "temperature_k": temperature,
-            "quantity": record[key],
-            "path": str(folder / name),
-        }
-        if key == "tau_sae":
-            detail = ("fits", "headline_fit", "regime", "reason", "smallest_decay", "run_ps")
-            claim["advice"] = record.get("advice")
-            claim |= {k: record[k] for k in detail}
-        yield claim
+        # A material without tetrahedra has no angles, a campaign without bursts no rates.
+        if name == "rotation.json" and key not in record:
+            continue
+        curve = name.removesuffix(".json") if name.startswith("acf") else None
+        single = {None: record[key]}
+        for element, quantity in (record[key] if key == "band_centre" else single).items():
+            claim = {
+                "claim": key,
+                "curve": curve,
+                "material": material,
+                "phase": phase,
+                "temperature_k": temperature,
+                "quantity": quantity,
+                "path": str(folder / name),
+            }
+            if element is not None:
+                claim["element"] = element
+            if key == "sigma_gk":
+                claim["reason"] = record["reason"]
+            if key == "tau_sae":
+                detail = ("fits", "headline_fit", "regime", "reason", "smallest_decay", "run_ps")
+                claim["advice"] = record.get("advice")
+                claim |= {k: record[k] for k in detail}
+            yield claim
 
 
 def _members(paths: Sequence[Path], members: Collection[str] | None) -> list[Path]:

@@ -20,6 +20,10 @@ SYMBOLS: Mapping[str, str] = {
     "hop_rate": "rate",
     "sigma_ne": "σ",
     "sigma_einstein": "σ",
+    "sigma_gk": "σ",
+    "sigma_self": "σ",
+    "sigma_distinct": "σ",
+    "bond_life": "life",
     "haven_ratio": "H",
     "activation_energy": "E",
 }
@@ -29,8 +33,16 @@ NOT_SEEN: Mapping[str, str] = {
     "sigma_ne": "no diffusion seen",
     "sigma_einstein": "no diffusion seen",
     "hop_rate": "no hop seen",
+    "bond_life": "no change seen",
 }
-UNIT_TEXT: Mapping[str, str] = {"m2/s": "m²/s", "1/s": "/s", "1": "", "S/m": "S/m"}
+UNIT_TEXT: Mapping[str, str] = {
+    "m2/s": "m²/s",
+    "1/s": "/s",
+    "1": "",
+    "cm-1": "cm⁻¹",
+    "degree": "°",
+    "degree/ps": "°/ps",
+}
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _TIMES = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns"))
 

@@ -23,6 +23,7 @@ def test_edits_rerun_what_depends_on_them(copy_of_finished):
     assert planned("# a comment\n") == {}
     assert planned("transport: {hop_window_ps: 0.8}\n") == {
         "transport_analysis": 2,
+        "polyanions": 2,
         "temperature_series": 2,
         "sites": 2,
         **END,
@@ -42,9 +43,24 @@ def test_a_longer_run_adds_segments_and_computes_none_again(copy_of_finished):
         "correlation": 1,
         "sites": 1,
         "transport_analysis": 1,
+        "polyanions": 1,
         "temperature_series": 1,
         **END,
     }
+
+
+def test_another_burst_changes_what_is_made_of_velocities_only(copy_of_finished):
+    copy_of_finished.edit(
+        "campaigns/quick.yaml", "bursts: {length_ps: 1.0}", "bursts: {length_ps: 1.0, count: 2}"
+    )
+    assert copy_of_finished.planned() == {"burst": 4, "vibrations": 2, "polyanions": 2, **END}
+
+
+def test_without_bursts_nothing_is_made_of_velocities(copy_of_finished):
+    copy_of_finished.edit(
+        "campaigns/quick.yaml", "bursts: {length_ps: 1.0}", "bursts: {length_ps: 1.0, count: 0}"
+    )
+    assert copy_of_finished.planned() == {"polyanions": 2, **END}
 
 
 def test_another_replica_touches_no_potential(copy_of_finished):
@@ -58,6 +74,8 @@ def test_another_replica_touches_no_potential(copy_of_finished):
         "correlation": 1,
         "sites": 1,
         "transport_analysis": 1,
+        "polyanions": 1,
+        "vibrations": 1,
         "temperature_series": 1,
         **END,
     }
@@ -75,6 +93,8 @@ def test_another_quench_touches_no_potential(copy_of_finished):
         "correlation": 1,
         "sites": 1,
         "transport_analysis": 1,
+        "polyanions": 1,
+        "vibrations": 1,
         "temperature_series": 1,
         **END,
     }

@@ -171,6 +171,8 @@ def write_transport(folder, phase, temperature, rng):
         else limit("S/m", high=0.0231, verdict="not_seen"),
         "sigma_einstein": resolved(19.7, 5.1, "S/m") if seen else limit("S/m", high=0.044),
         "haven_ratio": resolved(0.62, 0.17) if seen else limit("1", verdict="not_seen"),
+        "sigma_self": resolved(12.1, 0.9, "S/m") if seen else limit("S/m", high=0.04),
+        "sigma_distinct": resolved(-7.6, 5.0, "S/m") if seen else limit("S/m", verdict="not_seen"),
     }
     settings = origin(mobile="Li", hop_distance_angstrom=1.5)
     write_json(folder / "conductivity.json", record, provenance=settings)
@@ -194,6 +196,38 @@ def write_transport(folder, phase, temperature, rng):
         "van_hove_distinct": np.tile(rise, 3),
     }
     write_csv(folder / "van_hove.csv", pd.DataFrame(map_), provenance=origin())
+
+
+def write_vibrations(folder, phase):
+    nu = np.arange(0.0, 700.0, 7.0)
+    rows = []
+    for k, element in enumerate(("Li", "P", "S")):
+        g = 1.0 + np.exp(-0.5 * ((nu - 150.0 - 100.0 * k) / 40.0) ** 2)
+        part = {"element": element, "wavenumber_cm1": nu, "vdos_per_cm1": g}
+        rows.append(pd.DataFrame(part | {"vdos_err_per_cm1": 0.03 * g}))
+    write_csv(folder / "vdos.csv", pd.concat(rows), provenance=origin())
+    centres = {e: resolved(200.0 + 100 * k, 1.4, "cm-1", 3) for k, e in enumerate(["Li", "P", "S"])}
+    write_json(folder / "vibrations.json", {"band_centre": centres}, provenance=origin())
+    lag = np.arange(0.0, 1.25, 0.01)
+    integral = {"lag_ps": lag, "sigma_gk_s_m": 90 * np.sin(lag), "sigma_gk_err_s_m": 9.0 + 0 * lag}
+    write_csv(folder / "current.csv", pd.DataFrame(integral), provenance=origin())
+    reason = "the integral is not flat up to 1.24 ps"
+    current = {"sigma_gk": limit("S/m", high=198.6), "reason": reason}
+    write_json(folder / "current.json", current, provenance=origin())
+
+
+def write_rotation(folder, phase):
+    x = np.linspace(-3.0, 3.0, 61)
+    rows, widths = [], {}
+    units = {"tilt_angle": "degree", "angular_velocity": "degree/ps", "rotation": "degree/ps"}
+    for name, unit in units.items():
+        y = np.exp(-0.5 * x**2)
+        part = {"quantity": name, "unit": unit, "value": 10 * x, "density_per_unit": y}
+        rows.append(pd.DataFrame(part | {"density_err_per_unit": 0.02 * y}))
+        widths[f"{name}_width"] = resolved(10.0, 0.2, unit, 3)
+    write_csv(folder / "rotation.csv", pd.concat(rows), provenance=origin())
+    life = {"bond_life": limit("ns", low=1.2, verdict="not_seen", n=0.0), "n_changed": 0}
+    write_json(folder / "rotation.json", widths | life, provenance=origin())
 
 
 def series_entry(phase):
@@ -402,6 +436,8 @@ def write_phase(folder, phase, rng):
         own = folder / f"{temperature}K"
         write_decays(own, phase, temperature, rng)
         write_transport(own, phase, temperature, rng)
+        write_vibrations(own, phase)
+        write_rotation(own, phase)
         write_json(own / "extrapolation.json", EXTRAPOLATION, provenance=origin())
         write_echo(own, phase, temperature)
         write_sites(own, phase, temperature)

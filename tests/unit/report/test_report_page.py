@@ -102,7 +102,7 @@ def test_the_temperature_series_is_told_with_its_test(said):
 
 def test_every_figure_names_its_labels_and_files(page):
     figures = re.findall(r"<figure.*?</figure>", page, flags=re.DOTALL)
-    assert len(figures) == 19
+    assert len(figures) == 23
     for figure in figures:
         assert "Files:" in figure
         assert figure.count("<!-- labels: model PES -->") == 1
@@ -413,3 +413,24 @@ def test_targets_come_from_the_summary_or_from_missed_criteria(campaign):
     summary["targets"] = {"rmse_energy": 0.01}
     both = targets(CampaignView(campaign, summary), "li3ps4")
     assert both == {"force_relative": 0.2, "rmse_energy": 0.01}
+
+
+def test_bursts_bring_spectra_claims_and_a_reason_for_the_missing_value(campaign):
+    page = build_page(campaign, campaign / "summary.json")
+    for name in ("vdos-300", "vdos-500", "current", "rotation"):
+        assert f'id="figure-li3ps4-{name}"' in page
+    assert "band centre of the vibrations (Li)" in page
+    assert "Green-Kubo, no value: beta, 300 K: the integral is not flat up to 1.24 ps" in page
+    assert "no change seen, life" in page
+
+
+def test_without_bursts_there_are_no_spectra(campaign, tmp_path):
+    summary = json.loads((campaign / "summary.json").read_text())
+    gone = ("band_centre", "sigma_gk", "angular_velocity_width", "rotation_width")
+    summary["claims"] = [c for c in summary["claims"] if c["claim"] not in gone]
+    path = tmp_path / "summary.json"
+    path.write_text(json.dumps(summary))
+    page = build_page(campaign, path)
+    assert "figure-li3ps4-vdos" not in page
+    assert "Green-Kubo, no value" not in page
+    assert 'id="figure-li3ps4-rotation"' in page

@@ -31,6 +31,8 @@ def results(tmp_path):
         for name in {n for n, _ in CLAIMS}:
             keys = [k for n, k in CLAIMS if n == name]
             record = {k: LIMIT | {"where": f"{phase} {name} {k}"} for k in keys}
+            if "band_centre" in record:
+                record["band_centre"] = {"Li": record["band_centre"]}
             record |= dict.fromkeys(DETAIL, "d")
             write_json(folder / "300K" / name, record)
         write_json(folder / "300K/extrapolation.json", {"share_beyond": 0.25, "provenance": {}})
@@ -70,6 +72,17 @@ def test_every_claim_stands_with_its_file(results):
         assert claim["quantity"]["where"] == f"{claim['phase']} {name} {claim['claim']}"
         assert claim["curve"] == (name.removesuffix(".json") if name.startswith("acf") else None)
         assert (claim["claim"] == "tau_sae") == ("regime" in claim)
+        assert claim.get("element") == ("Li" if claim["claim"] == "band_centre" else None)
+
+
+def test_without_bursts_no_claim_is_made_of_velocities(results):
+    folder = results / "li3ps4/phases/beta/300K"
+    for name in ("vibrations", "current"):
+        (folder / f"{name}.json").unlink()
+    write_json(folder / "rotation.json", {"tilt_angle_width": LIMIT, "bond_life": LIMIT})
+    said = {c["claim"] for c in summary(results, run={"li3ps4": ["beta"]}, bursts=False)["claims"]}
+    assert {"tilt_angle_width", "bond_life", "sigma_distinct"} <= said
+    assert not said & {"band_centre", "sigma_gk", "angular_velocity_width", "rotation_width"}
 
 
 def test_the_phases_of_the_run_are_summarised_and_no_others(results):
