@@ -103,6 +103,11 @@ rule report_page:
             for m, phases in CAMPAIGN.config["run"].items()
             for p in phases
         ],
+        validation=lambda w: (
+            surface_only(validation_results(".json"))(w)
+            if CAMPAIGN.get("validation.in_report")
+            else []
+        ),
         code=code("report"),
     output:
         page=report(
@@ -116,4 +121,4 @@ rule report_page:
         results=lambda w, output: os.path.dirname(output[0]),
     shell:
         python("report") + " --results {params.results:q} --summary {input.summary:q}"
-        " --page {output.page:q} --log {log:q}"
+        " --validation {input.validation:q} --page {output.page:q} --log {log:q}"

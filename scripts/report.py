@@ -7,8 +7,9 @@ from hopecho.script import arguments, run
 
 
 def main(argv: list[str] | None = None) -> None:
-    args = arguments(argv, __doc__, "results", "summary", "page")
-    page = build_page(Path(args.results), Path(args.summary))
+    args = arguments(argv, __doc__, "results", "summary", "page", lists=["validation"])
+    validation = [Path(p) for p in args.validation]
+    page = build_page(Path(args.results), Path(args.summary), validation)
     Path(args.page).write_text(page, encoding="utf-8")
 
 

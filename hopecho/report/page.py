@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from hopecho.io.results import read_csv, read_json
@@ -14,9 +15,10 @@ from hopecho.report.making import cost, made
 from hopecho.report.markup import Html, join, tag
 from hopecho.report.site_drawings import site_table
 from hopecho.report.template import page
+from hopecho.report.validation import validation_section
 
 
-def build_page(results: Path, summary_path: Path) -> str:
+def build_page(results: Path, summary_path: Path, validation: Sequence[Path] = ()) -> str:
     """Return the report as HTML text: figures inline, nothing from outside, no script.
 
     Equal inputs give equal bytes; neither dates nor places of files enter.
@@ -28,6 +30,8 @@ def build_page(results: Path, summary_path: Path) -> str:
         held-out pairs.
     summary_path : Path
         ``summary.json`` of `hopecho.report.summary.summarise`.
+    validation : sequence of Path
+        ``validation/{phase}.json`` of phases that were compared with the model surface.
 
     Raises
     ------
@@ -42,6 +46,7 @@ def build_page(results: Path, summary_path: Path) -> str:
         ("claims", "Claims", claim_tables(view)),
         *([_echo(view)] if view.tensors else []),
         ("figures", "Figures", tag("div", *(f.markup() for f in figures), css="figures")),
+        *([_validation(results, validation)] if validation else []),
         ("gates", "Gates", gates(view)),
         ("cost", "Cost", cost(view, ledger)),
         ("made", "How it was made", made(view)),
@@ -49,6 +54,10 @@ def build_page(results: Path, summary_path: Path) -> str:
     names = ", ".join(view.materials)
     subject = "Spin-alignment echo and ion transport" if view.tensors else "Ion transport"
     return page(f"{subject}: {names}", banner(view), sections)
+
+
+def _validation(results: Path, records: Sequence[Path]) -> tuple[str, str, Html]:
+    return "validation", "Against the surface itself", validation_section(results, records)
 
 
 def _echo(view: CampaignView) -> tuple[str, str, Html]:
