@@ -156,11 +156,19 @@ def _sets(echo: Mapping[str, Any]) -> Html:
 
 def _shifts(echo: Mapping[str, Any]) -> Html:
     rows = []
-    for quantity, parts in echo["shifts"].items():
+    for quantity in _order(echo["shifts"]):
+        parts = echo["shifts"][quantity]
         name = NAMES.get(quantity, quantity.replace("s2_", "S2, tp = ").replace("us", " µs"))
         rows.append([greek(name), *(_shift(quantity, parts.get(part)) for part in PARTS)])
     head = ["shift of", *(PART_NAMES[part] for part in PARTS)]
     return table(head, rows)
+
+
+def _order(shifts: Mapping[str, Any]) -> list[str]:
+    """Parameters of the decay first, then S2 by its evolution time."""
+    echoes = [name for name in shifts if name.startswith("s2_")]
+    echoes.sort(key=lambda name: float(name.removeprefix("s2_").removesuffix("us")))
+    return [*(name for name in NAMES if name in shifts), *echoes]
 
 
 def _shift(quantity: str, entry: Mapping[str, Any] | None) -> str:
