@@ -7,7 +7,9 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-sys.path.insert(0, workflow.basedir)
+# Of this checkout, also when another workflow imports this one as a module.
+BASEDIR = os.path.dirname(workflow.current_basedir.get_path_or_uri(secret_free=True))
+sys.path.insert(0, BASEDIR)
 
 from hopecho.config import Campaign, validate
 from hopecho.efg.grid import BASIS as EXPANSION
@@ -20,14 +22,12 @@ from hopecho.sources import source_files
 from hopecho.ufp.grid import BASIS, PENALTIES, bases, penalties
 from hopecho.versions import RESULT_VERSIONS, surface_identity
 
-prepare_jobs(workflow.basedir)
+prepare_jobs(BASEDIR)
 
 # Relative, so that a checkout that is moved does not look like changed commands.
-SCRIPTS = os.path.relpath(f"{workflow.basedir}/scripts")
-ENV = f"{workflow.basedir}/envs/hopecho.yaml"
-ENGINE_ENVS = {
-    c: f"{workflow.basedir}/envs/{c}.yaml" for c in ("espresso", "abinit", "xtb")
-}
+SCRIPTS = os.path.relpath(f"{BASEDIR}/scripts")
+ENV = f"{BASEDIR}/envs/hopecho.yaml"
+ENGINE_ENVS = {c: f"{BASEDIR}/envs/{c}.yaml" for c in ("espresso", "abinit", "xtb")}
 
 # Snakemake lists overlays before the file that they are merged over.
 _BASE = Path("config.yaml")
@@ -390,9 +390,7 @@ def start_file(wildcards):
     if entry["kind"] == "file":
         return [entry["structure"]]
     return [
-        os.path.relpath(
-            f"{workflow.basedir}/resources/structures/{entry['structure']}.yaml"
-        )
+        os.path.relpath(f"{BASEDIR}/resources/structures/{entry['structure']}.yaml")
     ]
 
 
