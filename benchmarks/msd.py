@@ -126,7 +126,7 @@ class FramesOnDisk:
     """Frames of a .npy file by file reads: pages of a memory map would count as memory."""
 
     def __init__(self, path: str) -> None:
-        header = np.load(path, mmap_mode="r")
+        header = np.lib.format.open_memmap(path, mode="r")
         self.shape, self._path, self._offset = header.shape, path, header.offset
 
     def __getitem__(self, key: tuple[slice, slice]) -> np.ndarray:

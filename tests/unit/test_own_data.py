@@ -128,7 +128,7 @@ def bad(tmp_path, what):
     [
         ("gap", "missing"), ("columns", "other columns"), ("atoms", "other atoms"),
         ("fewer atoms", "other atoms"), ("type", "no element"), ("cell", "another cell"),
-        ("nan", "not numbers"), ("text", "other columns"), ("empty", "no whole frame"),
+        ("nan", "not numbers"), ("text", "damaged in frame 0"), ("empty", "no whole frame"),
         ("seam", "does not continue"), ("again", "twice"), ("absent", "no trajectory"),
     ],
 )  # fmt: skip

@@ -185,7 +185,7 @@ def test_what_uf3_would_change_is_not_written(tmp_path):
     with pytest.raises(HopechoError, match="P-S"):
         write_uf3_json(tmp_path / "a.json", replace(potential, two_body=pairs))
     (tmp_path / "b.json").write_text("{")
-    with pytest.raises(HopechoError, match="not JSON"):
+    with pytest.raises(HopechoError, match="cannot be read as JSON"):
         read_uf3_json(tmp_path / "b.json")
 
 
