@@ -123,7 +123,11 @@ class Cluster:
         for process in reversed(self.started):
             process.terminate()
         for process in reversed(self.started):
-            process.wait(timeout=30)
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
         for name, text in self.before.items():
             (ETC / name).unlink(missing_ok=True) if text is None else (ETC / name).write_text(text)
 
