@@ -65,7 +65,7 @@ def test_without_bursts_nothing_is_made_of_velocities(copy_of_finished):
 
 
 def test_another_replica_touches_no_potential(copy_of_finished):
-    copy_of_finished.edit("campaigns/quick.yaml", "replicas: 2", "replicas: 3")
+    copy_of_finished.edit("campaigns/quick.yaml", "\n    replicas: 2", "\n    replicas: 3")
     plan = copy_of_finished.planned()
     assert plan == {
         "equilibrate": 1,
