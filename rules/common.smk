@@ -500,3 +500,58 @@ def structure_reports(wildcards):
         for q in range(CAMPAIGN.config["phases"][p]["quenches"])
         for name in (f"start{q}", f"quench{q}/structure")
     ]
+
+
+def validation_file(path):
+    return material_file(f"validation/{{phase}}/{path}")
+
+
+def validation_runs(phase):
+    """(quench, replica) of every run of a side: round the quenches of a glass, then again."""
+    quenches = CAMPAIGN.config["phases"][phase]["quenches"]
+    return [
+        (k % quenches, k // quenches)
+        for k in range(CAMPAIGN.get("validation.replicas"))
+    ]
+
+
+def validation_files(side, name):
+    """One kind of file of every run of a side, by quench and replica."""
+    t = CAMPAIGN.get("validation.temperature_k")
+    return lambda w: [
+        f"{RESULTS}/{w.material}/validation/{w.phase}/{side}/quench{q}/{t}K/replica{r}/{name}"
+        for q, r in sorted(validation_runs(w.phase))
+    ]
+
+
+def validation_results(suffix):
+    return [
+        f"{RESULTS}/{m}/validation/{p}{suffix}"
+        for m, phases in CAMPAIGN.config["run"].items()
+        for p in phases
+    ]
+
+
+def surface_only(paths):
+    """Paths of the target, or why there can be none."""
+
+    def wanted(wildcards):
+        source, v = CAMPAIGN.get("labels.source"), CAMPAIGN.config["validation"]
+        if "model PES" not in source:
+            raise WorkflowError(
+                f"validation runs the surface of the labels itself, and labels.source is {source}:"
+                f"\nit would need {v['replicas']} runs of {v['length_ps']:g} ps of each phase driven by"
+                "\nthat code, which hopecho does not start; compare held-out errors"
+                " (`snakemake potential`), or validate a campaign of the model surface"
+            )
+        echo = CAMPAIGN.config["correlation"]
+        shortest = 4 * max(echo["t_min_ps"], 2 * v["echo_stride_ps"])
+        shortest /= echo["max_lag_fraction"]
+        if EFG and v["length_ps"] < shortest * (1 - 1e-9):
+            raise WorkflowError(
+                f"validation.length_ps = {v['length_ps']:g} leaves no lags to fit"
+                f"\nset it to at least {shortest:g}, or lower correlation.t_min_ps"
+            )
+        return paths
+
+    return wanted
