@@ -39,7 +39,7 @@ def test_an_unreadable_structure_file_is_named_with_its_key(config, tmp_path):
     config["phases"]["beta"] |= {"kind": "file", "structure": str(path)}
     with pytest.raises(HopechoError) as caught:
         list(forecast_lines(Campaign(validate(config))))
-    for part in ("phases.beta.structure", str(path), "fix: correct phases"):
+    for part in ("phases.beta.structure", str(path), "fix: the file must be"):
         assert part in str(caught.value)
 
 
