@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from run import RESULTS, machine
+from timing import RESULTS, machine
 
 from hopecho.efg.contract import make_kernel
 from hopecho.efg.metrics import efg_metrics

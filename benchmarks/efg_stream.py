@@ -21,7 +21,8 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from run import PAPER_S_PER_LI, RESULTS, best_of, machine
+from efg import PAPER_S_PER_LI
+from timing import RESULTS, best_of, machine
 
 from hopecho.efg.contract import (
     Environments,
