@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import logging
 import signal
@@ -11,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hopecho.errors import HopechoError
+from hopecho.locks import hold
 
 
 def arguments(
@@ -44,13 +46,22 @@ def arguments(
 def _log_to(path: str | None) -> None:
     """Send messages to the terminal, with the job's name, and to the job's log."""
     terminal = logging.StreamHandler(sys.stderr)
-    handlers: list[logging.Handler] = [terminal]
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[terminal], force=True)
     if path:
         # Several jobs share the terminal.
         terminal.setFormatter(logging.Formatter(f"[{Path(path).stem}] %(message)s"))
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(path, mode="w"))
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers, force=True)
+        _only_one(Path(path).absolute())
+        logging.getLogger().addHandler(logging.FileHandler(path, mode="w"))
+
+
+@functools.cache
+def _only_one(log: Path) -> int:
+    """Be the only process that does the job of a log, as long as this one lives.
+
+    A Snakemake that was killed leaves its jobs running, and the next one starts them again.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    return hold(log, f"Another process still does the job of {log}")
 
 
 def run(main: Callable[[], None]) -> None:

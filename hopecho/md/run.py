@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hopecho.errors import HopechoError
+from hopecho.locks import hold
 from hopecho.md.cost import cpu_seconds
 
 LOG = logging.getLogger(__name__)
 
 GUARD_TEMPERATURE = "guard_temperature"
 GUARD_DISTANCE = "guard_distance"
-LOCK_WAIT_S = 60.0
 BANNER_LINES = 50
 """Lines of output in which LAMMPS gives its name; a module system or MPI may speak before it."""
 
@@ -144,26 +144,9 @@ def scratch_lock(scratch: Path) -> Iterator[int]:
     HopechoError
         When the folder stays in use.
     """
-    import fcntl  # not on Windows, where LAMMPS is not run
-
     scratch.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(scratch / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = hold(scratch / "lock", f"Another LAMMPS works in {scratch}")
     try:
-        deadline = time.monotonic() + LOCK_WAIT_S
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise HopechoError(
-                        f"Another LAMMPS works in {scratch}",
-                        got=f"locked for more than {LOCK_WAIT_S:.0f} s",
-                        fix="wait for it or end it, then run again",
-                    ) from None
-                time.sleep(0.2)
-            except OSError:
-                break  # a file system without locks: go on without
         yield descriptor
     finally:
         os.close(descriptor)

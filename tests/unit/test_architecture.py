@@ -12,6 +12,7 @@ from hopecho.config import load, load_yaml
 
 ORDER = [
     "errors",
+    "locks",
     "units",
     "versions",
     "sources",

@@ -1,10 +1,12 @@
 """Arguments, logs and errors of the workflow's scripts."""
 
 import logging
+import os
 
 import pytest
 
 from hopecho.errors import HopechoError
+from hopecho.locks import hold
 from hopecho.script import arguments, run
 
 
@@ -67,3 +69,19 @@ def test_a_defect_is_not_hidden():
 
     with pytest.raises(ZeroDivisionError):
         run(main)
+
+
+def test_one_job_is_done_by_one_process(tmp_path, monkeypatch, capsys):
+    """A Snakemake that was killed leaves its jobs running; the next one starts them again."""
+    log = tmp_path / "a.log"
+    log.write_text("of the job that still runs\n")
+    other = hold(log, "busy")
+    monkeypatch.setattr("hopecho.locks.WAIT_S", 0.0)
+    with pytest.raises(SystemExit) as stop:
+        run(lambda: arguments(["--log", str(log)], "doc"))
+    assert stop.value.code == 1
+    assert "Another process still does the job" in capsys.readouterr().err
+    assert log.read_text() == "of the job that still runs\n"
+    os.close(other)
+    arguments(["--log", str(log)], "doc")
+    assert log.read_text() == ""
