@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from ase.io import magres as ase_magres
 
 from hopecho.errors import HopechoError
 
@@ -56,6 +55,9 @@ def read_magres(path: Path) -> MagresEfg:
     HopechoError
         The file is missing, truncated, not magres, or lacks a tensor.
     """
+    # Not above: who only writes, as the stand-in does for every label, starts in half the time.
+    from ase.io import magres as ase_magres
+
     try:
         with open(path, encoding="utf-8") as stream:
             text = stream.read()
