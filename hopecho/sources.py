@@ -18,8 +18,9 @@ def _module_file(name: str) -> Path | None:
 
 
 @functools.cache
-def _imported_names(text: str) -> frozenset[str]:
-    """Modules of this package that a source text imports; many scripts share most of theirs."""
+def _imported_files(path: Path, stamp: int) -> frozenset[Path]:
+    """Modules of this package that a file imports; many scripts share most of theirs."""
+    text = path.read_text(encoding="utf-8")
     names: set[str] = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
@@ -27,7 +28,8 @@ def _imported_names(text: str) -> frozenset[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return frozenset(name for name in names if name.split(".")[0] == PACKAGE.name)
+    own = (name for name in names if name.split(".")[0] == PACKAGE.name)
+    return frozenset(file for name in own if (file := _module_file(name)) is not None)
 
 
 def source_files(script: str | Path) -> list[str]:
@@ -50,6 +52,5 @@ def source_files(script: str | Path) -> list[str]:
         if path in found:
             continue
         found.add(path)
-        names = _imported_names(path.read_text(encoding="utf-8"))
-        pending.extend(file for name in names if (file := _module_file(name)) is not None)
+        pending.extend(_imported_files(path, path.stat().st_mtime_ns))
     return sorted(str(path) for path in found)

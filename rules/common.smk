@@ -16,8 +16,6 @@ from hopecho.efg.grid import BASIS as EXPANSION
 from hopecho.efg.grid import expansions
 from hopecho.environment import prepare_jobs
 from hopecho.errors import HopechoError
-from hopecho.forecast import forecast_lines
-from hopecho.io.extxyz import count_frames
 from hopecho.sources import source_files
 from hopecho.ufp.grid import BASIS, PENALTIES, bases, penalties
 from hopecho.versions import RESULT_VERSIONS, surface_identity
@@ -114,6 +112,9 @@ wildcard_constraints:
 
 
 onstart:
+    # Not above: pandas and ase take longer to import than all the rest, also in a dry run.
+    from hopecho.forecast import forecast_lines
+
     cores = workflow.resource_settings.cores or workflow.resource_settings.nodes
     print("\n".join(forecast_lines(CAMPAIGN, cores)), file=sys.stderr)
 
@@ -295,6 +296,14 @@ def heldout_start(wildcards):
     )
 
 
+def frames_in(paths):
+    if not paths:
+        return 0
+    from hopecho.io.extxyz import count_frames
+
+    return sum(count_frames(path) for path in paths)
+
+
 def label_set_size(label_set):
     """Largest number of frames that a set of labels can hold: fixes the number of batches."""
     learning, heldout = CAMPAIGN.config["learning"], CAMPAIGN.config["heldout"]
@@ -306,8 +315,7 @@ def label_set_size(label_set):
     if label_set.endswith("audit"):
         return n_phases * learning["audit_per_phase"]
     if label_set == "al/0/candidates":
-        brought = sum(count_frames(path) for path in INITIAL_FILES)
-        return n_phases * learning["initial_per_phase"] + brought
+        return n_phases * learning["initial_per_phase"] + frames_in(INITIAL_FILES)
     return learning["select_per_round"]
 
 
