@@ -7,18 +7,13 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from ase.io import read
-from ase.io.formats import filetype
 
 from hopecho.errors import HopechoError
-from hopecho.io.extxyz import read_frames
-
-FORMATS = ("cif", "vasp", "extxyz", "xsf", "res", "aims", "lammps-data")
-"""ASE's names of formats whose readers run nothing and unpickle nothing."""
+from hopecho.io.structure import read_structure_file
 
 
 def read_structure(path: str | Path) -> Atoms:
-    """Read a periodic structure from a file of one of `FORMATS`; the last frame of several.
+    """Read a periodic structure from a file (`hopecho.io.structure`); the last frame of several.
 
     Labels, velocities and names that the file carries are left behind: they do not hold for a
     supercell.
@@ -29,16 +24,7 @@ def read_structure(path: str | Path) -> Atoms:
         If the file cannot be read, is of another format, or its structure is not periodic in three
         directions.
     """
-    try:
-        given = _read_last(Path(path))
-    except HopechoError:
-        raise
-    except Exception as error:  # ASE's readers raise whatever their parsers do
-        raise HopechoError(
-            f"cannot read a structure from {path}",
-            got=f"{type(error).__name__}: {error}",
-            fix="correct phases.<p>.structure: a CIF, POSCAR, extended XYZ, ... of a crystal",
-        ) from None
+    given = read_structure_file(path)
     if not given.pbc.all() or given.cell.rank < 3:
         raise HopechoError(
             f"the structure in {path} is not periodic in three directions",
@@ -48,27 +34,6 @@ def read_structure(path: str | Path) -> Atoms:
     clean = Atoms(given.numbers, given.positions, cell=given.cell, pbc=True)
     clean.info = {"provenance": "file", "source": str(path)}
     return clean
-
-
-def _read_last(path: Path) -> Atoms:
-    kind = filetype(str(path))
-    if kind not in FORMATS or path.suffix in (".gz", ".bz2", ".xz"):
-        raise ValueError(f"{kind} is none of the formats {', '.join(FORMATS)}")
-    if kind == "extxyz":
-        return read_frames(path)[-1]
-    if kind == "vasp":
-        _check_counts(path.read_text(encoding="utf-8").splitlines())
-    atoms: Atoms = read(path, index=-1, format=kind, do_not_split_by_at_sign=True)  # type: ignore
-    if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
-        raise ValueError("a coordinate or the cell is not finite")
-    return atoms
-
-
-def _check_counts(lines: list[str]) -> None:
-    """ASE makes the atoms that a POSCAR claims before it looks for their lines."""
-    words = [word for line in lines[5:7] for word in line.split()]
-    if any(word.isdecimal() and int(word) > len(lines) for word in words):
-        raise ValueError(f"more atoms claimed than the {len(lines)} lines can hold")
 
 
 def supercell(atoms: Atoms, repeat: Sequence[int]) -> Atoms:

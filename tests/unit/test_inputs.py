@@ -41,7 +41,7 @@ IMPORTING = {"hopecho/labels/calculator.py", "hopecho/labels/interface.py"}
 OPENING = {
     "h5py.File": {"hopecho/io/hdf5.py", "hopecho/io/h5md.py", "hopecho/io/efg_table.py"},
     "zipfile.ZipFile": {"hopecho/io/arrays.py"},
-    "ase.io.read": {"hopecho/structures/build.py"},
+    "ase.io.read": set(),
     "ase.io.iread": set(),
 }
 

@@ -9,7 +9,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hopecho.config import load_yaml
-from hopecho.errors import HopechoError
 from hopecho.io.abinit_efg import read_abinit_efg
 from hopecho.io.extxyz import count_frames, read_frames, write_frames
 from hopecho.io.gipaw import format_block, read_gipaw
@@ -26,7 +25,6 @@ from hopecho.io.uf3 import (
 from hopecho.io.uf3_json import read_uf3_json, write_uf3_json
 from hopecho.labels.quality import efg_reasons
 from hopecho.md.harvest import read_dump
-from hopecho.structures.build import read_structure
 
 FUZZ = settings(
     settings.get_profile("fuzz"),
@@ -296,33 +294,3 @@ BOMBS = {
 @pytest.mark.parametrize("name", BOMBS)
 def test_yaml_that_would_hurt(fuzz, name):
     assert fuzz.read(load_yaml, "config.yaml", BOMBS[name].encode()) is None
-
-
-@pytest.mark.parametrize("form", ["vasp", "cif"])
-@given(data=st.data())
-@settings(FUZZ, max_examples=50)
-def test_structures(fuzz, form, data):
-    name = {"vasp": "POSCAR", "cif": "a.cif"}[form]
-
-    def write(path):
-        ATOMS.write(path, format=form)
-
-    kind, hurt = data.draw(fuzz.damages(content(fuzz, write)))
-    # ASE's reader of CIF does not know lone carriage returns.
-    found = fuzz.read(read_structure, name, hurt, intact=kind == "ends" and b"\n" in hurt)
-    if found is not None:
-        assert np.isfinite(found.positions).all()
-        if kind == "ends":
-            assert np.allclose(found.positions, ATOMS.positions, atol=1e-4)
-
-
-def test_a_structure_is_not_unpickled(tmp_path):
-    import pickle
-
-    path = tmp_path / "a.traj"
-    path.write_bytes(pickle.dumps({"x": 1}))
-    with pytest.raises(HopechoError, match="none of the formats"):
-        read_structure(path)
-    (tmp_path / "POSCAR").write_text("x\n1.0\n1 0 0\n0 1 0\n0 0 1\nLi\n2000000000\nDirect\n0 0 0\n")
-    with pytest.raises(HopechoError, match="more atoms claimed"):
-        read_structure(tmp_path / "POSCAR")
