@@ -31,7 +31,7 @@ test-integration: .venv/installed.lock  ## README's commands in a fresh clone, e
 	$(BIN)/pytest tests/integration -q
 
 validate: .venv/installed.lock  ## long statistics: coverage of the error bars
-	$(BIN)/pytest tests/validate -n 2 -q
+	$(BIN)/pytest tests/validate -n 2 --dist loadgroup -q
 
 demo-dft: .venv/installed.lock  ## labels by a real code: needs quantum-espresso and cp2k-data
 	$(BIN)/hopecho pseudo gth Li P S --out store/pseudo

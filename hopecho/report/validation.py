@@ -130,13 +130,17 @@ KINDS: Mapping[str, str] = {
 }
 
 
+def _duration_us(key: str) -> float:
+    return float(key.removesuffix("us"))
+
+
 def _sets(echo: Mapping[str, Any]) -> Html:
     rows = []
     for name in SETS:
         s = echo["sets"][name]
         s2 = "; ".join(
-            f"{tp.removesuffix('us')} µs: {number(q['value'])} ± {number(q['stderr'], 2)}"
-            for tp, q in s["s2_frozen"].items()
+            f"{_duration_us(tp):g} µs: {number(q['value'])} ± {number(q['stderr'], 2)}"
+            for tp, q in sorted(s["s2_frozen"].items(), key=lambda item: _duration_us(item[0]))
         )
         rows.append(
             [
@@ -316,6 +320,8 @@ def _decays(
 
     def draw(axes: list[Axes]) -> None:
         draw_decays(axes[0], decays, ylabel="powder ACF  C(t)/C(0)")
+        # Half the height to the curves: their distance is what counts, and the legend is above.
+        axes[0].set_ylim(top=2.0 * max(float(d.curve.y[d.curve.x > 0].max()) for d in decays))
 
     svg = render(
         f"validation-{key}-acf",

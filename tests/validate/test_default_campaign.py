@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+# One Snakemake at a time in one folder.
+pytestmark = pytest.mark.xdist_group("campaign")
 PHASES = ("beta", "amorphous")
 
 
