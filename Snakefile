@@ -13,6 +13,7 @@ include: "rules/learning.smk"
 include: "rules/potential.smk"
 include: "rules/gap.smk"
 include: "rules/production.smk"
+include: "rules/own.smk"
 include: "rules/efg.smk"
 include: "rules/correlation.smk"
 include: "rules/transport.smk"
@@ -28,12 +29,12 @@ rule all:
 
 rule labels:
     input:
-        [f"{RESULTS}/{m}/al/0/dataset.extxyz" for m in CAMPAIGN.config["run"]],
+        simulated_only([f"{RESULTS}/{m}/al/0/dataset.extxyz" for m in LEARNED]),
 
 
 rule potential:
     input:
-        [f"{RESULTS}/{m}/heldout/errors.json" for m in CAMPAIGN.config["run"]],
+        simulated_only([f"{RESULTS}/{m}/heldout/errors.json" for m in LEARNED]),
 
 
 rule production:
@@ -43,7 +44,7 @@ rule production:
 
 rule bursts:
     input:
-        every_burst(".h5md"),
+        simulated_only(every_burst(".h5md")),
 
 
 rule efg:
@@ -53,24 +54,25 @@ rule efg:
 
 rule sae:
     input:
-        tensors_only(every_phase("sae.json") + every_phase("sites.json")),
+        tensors_only(every_phase("sae.json", TENSOR_CASES)),
+        every_phase("sites.json", TENSOR_CASES),
 
 
 rule transport:
     input:
         every_phase("conductivity.json"),
         every_phase("rotation.json"),
-        [path for name in BURST_RESULTS for path in every_phase(f"{name}.json")],
         [
-            f"{RESULTS}/{m}/phases/{p}/arrhenius.json"
-            for m, phases in CAMPAIGN.config["run"].items()
-            for p in phases
+            path
+            for name in BURST_RESULTS
+            for path in every_phase(f"{name}.json", MD_CASES)
         ],
+        every_series(),
 
 
 rule gap:
     input:
-        [f"{RESULTS}/{m}/gap/gap.json" for m in CAMPAIGN.config["run"]],
+        simulated_only([f"{RESULTS}/{m}/gap/gap.json" for m in LEARNED]),
 
 
 rule validation:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hopecho import own_plan
 from hopecho.config import PROJECT_ROOT, Campaign, load
 from hopecho.errors import HopechoError
 
@@ -134,7 +135,7 @@ def _run(args: argparse.Namespace) -> None:
     from hopecho.forecast import forecast_lines
     from hopecho.progress import status_lines
 
-    if args.command == "check":
+    if args.command == "check" and own_plan.learned(campaign.config):
         _check_labels(campaign)
     say = forecast_lines if args.command == "check" else status_lines
     print("\n".join(say(campaign, args.cores)))

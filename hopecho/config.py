@@ -20,12 +20,16 @@ from typing import Any
 import jsonschema
 import yaml
 
+from hopecho import own_plan
 from hopecho.errors import HopechoError
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 """Folder that holds Snakefile, config.yaml, schemas/ and resources/."""
 
 Key = tuple[str, ...]
+
+STRUCTURE_KEYS = ("kind", "structure", "supercell", "quenches", "replicas")
+"""Of a phase that is built; one that brings its trajectories needs none of them."""
 
 MAX_ENTRIES, MAX_DEPTH = 100_000, 30
 """Of a configuration: hundreds of times what a campaign needs."""
@@ -40,6 +44,15 @@ class Run:
     quench: int
     temperature_k: int
     replica: int
+
+
+@dataclass(frozen=True)
+class Case:
+    """One phase of a material at one temperature."""
+
+    material: str
+    phase: str
+    temperature_k: int
 
 
 def load_yaml(path: str | Path) -> dict[str, Any]:
@@ -270,14 +283,12 @@ def _check_meaning(config: dict[str, Any], files: Sequence[Path]) -> None:
             _fail(files, ("run",), f"names the unknown material '{material}'", material, fix)
         for phase in phases:
             _check_phase(config, files, ("run", material), phase)
-    for phase in config["learning"]["phases"]:
-        _check_phase(config, files, ("learning", "phases"), phase)
-    _check_initial(config, files)
-    _check_potential(config["potential"], files)
     for name in config["run"]:
         _check_material(config["materials"][name], files, ("materials", name))
-    _check_lengths(config, files)
-    _check_honesty(config, files)
+    for problem in own_plan.problems(config):
+        _fail(files, problem.key, problem.what, problem.got, problem.fix)
+    if own_plan.learned(config):
+        _check_simulated(config, files)
     first, last = config["correlation"]["echo_tm_us"]
     if first >= last:
         fix = "give the shortest time first"
@@ -286,12 +297,31 @@ def _check_meaning(config: dict[str, Any], files: Sequence[Path]) -> None:
         _fail(files, ("correlation", "b0"), "has no direction", [0, 0, 0], "give a non-zero vector")
 
 
-def _check_phase(config: dict[str, Any], files: Sequence[Path], key: Key, phase: str) -> None:
+def _check_simulated(config: dict[str, Any], files: Sequence[Path]) -> None:
+    """Check what labels, learning and MD need, which runs of the user's own do not."""
+    for phase in config["learning"]["phases"]:
+        _check_phase(config, files, ("learning", "phases"), phase, built=True)
+    _check_initial(config, files)
+    _check_potential(config["potential"], files)
+    _check_lengths(config, files)
+    _check_honesty(config, files)
+
+
+def _check_phase(
+    config: dict[str, Any], files: Sequence[Path], key: Key, phase: str, *, built: bool = False
+) -> None:
+    """Check a phase; one that brings its runs only where it is `built` all the same."""
     if phase not in config["phases"]:
         fix = _nearest(phase, list(config["phases"]))
         _fail(files, key, f"names the unknown phase '{phase}'", phase, fix)
+    if own_plan.is_own(config, phase) and not built:
+        return
     entry = config["phases"][phase]
     here = ("phases", phase)
+    missing = [name for name in STRUCTURE_KEYS if name not in entry]
+    if missing:
+        fix = f"say what it is built from, or leave {phase} out of {_dotted(key)}"
+        _fail(files, here, f"lacks {', '.join(missing)}", list(entry), fix)
     if entry["kind"] == "glass" and "build" not in entry:
         _fail(files, here, "is a glass without 'build'", entry["kind"], "say how it is quenched")
     if entry["kind"] != "glass" and entry["quenches"] != 1:
@@ -340,14 +370,16 @@ def _check_potential(entry: dict[str, Any], files: Sequence[Path]) -> None:
         _fail(files, ("potential", "grid"), "and potential.file are both set", path, fix)
 
 
+def _simulated(config: dict[str, Any]) -> set[str]:
+    """Phases of ``run`` that MD is made of."""
+    return {phase for material in config["run"] for phase in own_plan.simulated(config, material)}
+
+
 def _check_honesty(config: dict[str, Any], files: Sequence[Path]) -> None:
     """With real labels, a start from the model surface must be asked for, never inherited."""
     if "model PES" in config["labels"]["source"]:
         return
-    used = {p for phases in config["run"].values() for p in phases} | set(
-        config["learning"]["phases"]
-    )
-    for phase in sorted(used):
+    for phase in sorted(_simulated(config) | set(config["learning"]["phases"])):
         key = ("phases", phase, "build", "engine")
         named = any(_holds(_string_keys(load_yaml(path)), key) for path in files[1:])
         if config["phases"][phase]["kind"] == "glass" and not named:
@@ -380,7 +412,7 @@ def _check_material(entry: dict[str, Any], files: Sequence[Path], key: Key) -> N
 
 def _check_lengths(config: dict[str, Any], files: Sequence[Path]) -> None:
     md, learning = config["md"], config["learning"]
-    for phase in sorted({p for phases in config["run"].values() for p in phases}):
+    for phase in sorted(_simulated(config)):
         for temperature in md["temperatures_k"]:
             length = md["length_ps"].get(phase, {}).get(str(temperature))
             key = ("md", "length_ps", phase)
@@ -437,8 +469,7 @@ def _check_bursts(config: dict[str, Any], files: Sequence[Path]) -> None:
         return
     shortest = min(
         (campaign.segments(phase, t), f"md.length_ps.{phase}.{t}")
-        for phases in config["run"].values()
-        for phase in phases
+        for phase in sorted(_simulated(config))
         for t in md["temperatures_k"]
     )
     if bursts["count"] > shortest[0]:
@@ -517,8 +548,38 @@ class Campaign:
         text = ":".join(str(p) for p in (self.config["seed"], *parts))
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") % 900_000_000 + 1
 
+    def own_run(self, kind: str, phase: str, name: own_plan.RunName) -> Mapping[str, Any]:
+        """Return the entry of ``trajectories`` or ``efg`` of a run that the user brings.
+
+        Raises
+        ------
+        HopechoError
+            If there is none.
+        """
+        known = own_plan.own_entries(self.config, phase, kind)
+        if name not in known:
+            raise HopechoError(
+                f"'phases.{phase}.{kind}' has no run of {name.temperature_k} K, quench "
+                f"{name.quench}, replica {name.replica}",
+                got=f"{len(known)} other runs",
+                fix="give it, or ask for another file",
+            )
+        return known[name]
+
+    def cases(self) -> Iterator[Case]:
+        """Iterate over the phases and temperatures that are run."""
+        for material, phases in self.config["run"].items():
+            for phase in phases:
+                for temperature_k in own_plan.temperatures(self.config, phase):
+                    yield Case(material, phase, temperature_k)
+
     def segments(self, phase: str, temperature_k: int) -> int:
-        """Number of segments of a production run: its length rounded up to whole segments."""
+        """Number of segments of a production run: its length rounded up to whole segments.
+
+        A run that the user brings is one segment.
+        """
+        if own_plan.is_own(self.config, phase):
+            return 1
         length = self.config["md"]["length_ps"][phase][str(temperature_k)]
         return max(1, math.ceil(length / self.config["md"]["segment_ps"] - 1e-9))
 
@@ -527,11 +588,18 @@ class Campaign:
     ) -> Iterator[Run]:
         """Iterate over the production runs of a material, or of one phase and temperature."""
         for p in self.config["run"][material] if phase is None else [phase]:
-            entry = self.config["phases"][p]
-            temperatures = (
-                self.config["md"]["temperatures_k"] if temperature_k is None else [temperature_k]
-            )
-            for temperature in temperatures:
-                for quench in range(entry["quenches"]):
-                    for replica in range(entry["replicas"]):
-                        yield Run(material, p, quench, int(temperature), replica)
+            known = own_plan.temperatures(self.config, p)
+            for temperature in known if temperature_k is None else [int(temperature_k)]:
+                for quench, replica in self._starts(p, temperature):
+                    yield Run(material, p, quench, temperature, replica)
+
+    def _starts(self, phase: str, temperature_k: int) -> Iterator[tuple[int, int]]:
+        """Quench and replica of every run of a phase at a temperature."""
+        entry = self.config["phases"][phase]
+        if own_plan.is_own(self.config, phase):
+            for name in own_plan.own_entries(self.config, phase, "trajectories"):
+                if name.temperature_k == temperature_k:
+                    yield name.quench, name.replica
+            return
+        for quench in range(entry["quenches"]):
+            yield from ((quench, replica) for replica in range(entry["replicas"]))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from hopecho import own_plan
 from hopecho.config import Campaign, Run
 from hopecho.errors import HopechoError
 from hopecho.io.results import read_json
@@ -167,20 +168,20 @@ def phase_cost(
 
 
 def forecast(campaign: Campaign) -> Forecast:
-    """Estimate the cost of what is left of all production runs and of the tensors of their frames.
+    """Estimate the cost of what is left of all runs that are simulated, and of their tensors.
 
     Finished segments in the results folder count as done, and tell what an atom and step costs.
     """
+    cases = [c for c in campaign.cases() if not own_plan.is_own(campaign.config, c.phase)]
+    if not cases:
+        return Forecast(0.0, 0.0, 0.0, 0.0, (), "none")
     style, words = _style(campaign.get("md.lammps.pair_style"), campaign.get("md.lammps.command"))
     phases = tuple(
-        phase_cost(campaign, material, phase, int(temperature), style=style)
-        for material, names in campaign.config["run"].items()
-        for phase in names
-        for temperature in campaign.get("md.temperatures_k")
+        phase_cost(campaign, c.material, c.phase, c.temperature_k, style=style) for c in cases
     )
     stride_ns = campaign.get("md.stride_ps") * 1e-3
     atom_frames = sum(p.left_ns / stride_ns * p.n_atoms for p in phases)
-    tensors = atom_frames * 0.4 * US_PER_LI_FRAME * 1e-6 if campaign.get("labels.efg") else 0.0
+    tensors = atom_frames * 0.4 * US_PER_LI_FRAME * 1e-6 if _predicts(campaign) else 0.0
     return Forecast(
         md_cpu_s=sum(p.cpu_s for p in phases),
         efg_cpu_s=tensors,
@@ -201,6 +202,10 @@ def forecast_lines(campaign: Campaign, cores: int | None = None) -> Iterator[str
     cores : int, optional
         Cores that it may use, for the wall time.
     """
+    yield from own_lines(campaign)
+    if not own_plan.learned(campaign.config):
+        yield "hopecho: nothing to simulate: no labels, no potential, no MD"
+        return
     cost = forecast(campaign)
     rounds, file = campaign.get("learning.max_rounds"), campaign.get("potential.file")
     before = f"one round tests {file}" if file else f"at most {rounds} rounds of learning"
@@ -208,12 +213,35 @@ def forecast_lines(campaign: Campaign, cores: int | None = None) -> Iterator[str
     yield f"hopecho: pair style {cost.pair_style}"
     for phase in cost.phases:
         yield f"hopecho: {phase.words()}"
-    tensors = f"tensors {cost.efg_cpu_s / 60:.0f} CPU min, " if campaign.get("labels.efg") else ""
+    tensors = f"tensors {cost.efg_cpu_s / 60:.0f} CPU min, " if _predicts(campaign) else ""
     yield (
         f"hopecho: production {cost.simulated_ns:.3g} ns of MD to do: {cost.md_cpu_s / 60:.0f} CPU "
         f"min, {tensors}{wall_words(campaign, cost, cores)}{cost.disk_bytes / 1e6:.0f} MB on disk; "
         f"{before} before it"
     )
+
+
+def _predicts(campaign: Campaign) -> bool:
+    """Whether tensors of simulated phases are predicted."""
+    return bool(campaign.get("labels.efg") or campaign.get("efg.file"))
+
+
+def own_lines(campaign: Campaign) -> Iterator[str]:
+    """Say what is brought, one line a phase and temperature."""
+    words = {
+        "table": "tensors of your own",
+        "file": f"tensors by {campaign.get('efg.file')}",
+        "fit": "tensors by the fitted model",
+        "": "no tensors: give phases.<phase>.efg or efg.file",
+    }
+    for c in campaign.cases():
+        if own_plan.is_own(campaign.config, c.phase):
+            n = len(list(campaign.runs(c.material, c.phase, c.temperature_k)))
+            how = words[own_plan.tensors(campaign.config, c.material, c.phase)]
+            yield (
+                f"hopecho: {c.material} {c.phase} {c.temperature_k} K: "
+                f"{n} {'run' if n == 1 else 'runs'} of your own, {how}"
+            )
 
 
 def wall_words(campaign: Campaign, cost: Forecast, cores: int | None) -> str:

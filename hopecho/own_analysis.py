@@ -15,7 +15,7 @@ from hopecho.errors import HopechoError
 from hopecho.io.h5md import write_segment
 from hopecho.io.results import provenance, sha256, write_json, write_products
 from hopecho.io.runs import quench_of
-from hopecho.own_data import read_run
+from hopecho.own_data import check_together, read_run, run_record
 from hopecho.trajectory import Trajectory
 
 Runs = Sequence[Sequence[str | Path]]
@@ -166,22 +166,9 @@ def _predicted(
 
 def _read_all(runs: Runs, entry: Mapping[str, Any], stride_ps: float | None) -> list[Trajectory]:
     """Trajectories of every run; all of one system and stride."""
-    found: list[Trajectory] = []
-    for files in runs:
-        run = read_run(files, elements=entry["elements"], stride_ps=stride_ps)
-        found.append(Trajectory(run.time_ps, run.positions, run.cell, run.numbers))
-        first, last = found[0], found[-1]
-        for what, same in (
-            ("other atoms", sorted(first.numbers) == sorted(last.numbers)),
-            ("another volume", abs(last.volume_a3 / first.volume_a3 - 1.0) < 1e-3),
-            ("another stride", abs(last.stride_ps / first.stride_ps - 1.0) < 1e-3),
-        ):
-            if not same:
-                raise HopechoError(
-                    f"{files[0]} has {what} than {runs[0][0]}",
-                    fix="analyse together only runs of one phase and temperature",
-                )
-    return found
+    read = [read_run(files, elements=entry["elements"], stride_ps=stride_ps) for files in runs]
+    check_together([run_record(run, files) for run, files in zip(read, runs, strict=True)])
+    return [Trajectory(run.time_ps, run.positions, run.cell, run.numbers) for run in read]
 
 
 def _material(campaign: Campaign, name: str | None) -> Mapping[str, Any]:

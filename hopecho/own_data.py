@@ -1,22 +1,26 @@
 """Trajectories from elsewhere: LAMMPS dumps, extended XYZ and H5MD, read and checked as one run.
 
 A run is one or several consecutive files with unwrapped positions and a fixed cell. It is held in
-memory, 12 bytes for an atom and frame.
+memory, 12 bytes for an atom and frame. ``hopecho transport``, ``hopecho echo`` and the rules of a
+campaign (``phases.<p>.trajectories``) read and check alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from ase.data import atomic_numbers
+from ase.data import atomic_numbers, chemical_symbols
 from numpy.typing import NDArray
 
 from hopecho.errors import HopechoError
 from hopecho.io.extxyz import read_frames
 from hopecho.io.h5md import Segment, read_segment
+from hopecho.io.results import sha256
 from hopecho.md.harvest import DumpFrame, read_dump
 from hopecho.trajectory import STRIDE_TOLERANCE, check_unwrapped, join
 
@@ -26,6 +30,98 @@ SEAM_ANGSTROM = 1e-3
 """Largest difference of a frame that ends one file and starts the next."""
 CELL_ANGSTROM = 1e-4
 """Largest change of a component of a fixed cell."""
+MIN_FRAMES = 100
+"""Of a run in a campaign, as of its own MD."""
+SAME = 1e-3
+"""Largest relative difference of stride and volume of runs that are analysed together."""
+
+
+@contextmanager
+def named(key: str) -> Iterator[None]:
+    """Put the key of the configuration before what an error inside the block says."""
+    try:
+        yield
+    except HopechoError as error:
+        raise HopechoError(f"{key}: {error.what}", got=error.got, fix=error.fix) from error
+
+
+def import_run(
+    paths: Sequence[str | Path], *, elements: Sequence[str], mobile: str, stride_ps: float | None
+) -> Segment:
+    """Read a run for a campaign: as `read_run`, and with the material's elements and enough frames.
+
+    Parameters
+    ----------
+    paths, elements, stride_ps
+        As for `read_run`.
+    mobile : str
+        Element of the mobile ions.
+
+    Raises
+    ------
+    HopechoError
+        As `read_run`; for elements that are not the material's, and for fewer than `MIN_FRAMES`.
+    """
+    run = read_run(paths, elements=elements, stride_ps=stride_ps)
+    found = {chemical_symbols[z] for z in run.numbers}
+    if found != set(elements):
+        raise HopechoError(
+            f"{paths[0]} is not of this material",
+            got=f"elements {', '.join(sorted(found))}, and not {', '.join(elements)}",
+            fix="correct materials.<material>.elements (of a dump: the order of its types), or the "
+            f"files; the mobile ion is {mobile}",
+        )
+    if len(run.time_ps) < MIN_FRAMES:
+        raise HopechoError(
+            f"{paths[0]} leaves too few frames",
+            got=f"{len(run.time_ps)} frames of the run",
+            fix=f"give at least {MIN_FRAMES}",
+        )
+    return run
+
+
+def run_record(run: Segment, paths: Sequence[str | Path]) -> dict[str, Any]:
+    """Say what a run holds, and which files it is from, with their SHA-256."""
+    symbols = [chemical_symbols[z] for z in run.numbers]
+    stride = float(run.time_ps[-1] - run.time_ps[0]) / (len(run.time_ps) - 1)
+    return {
+        "files": [{"path": str(path), "sha256": sha256(path)} for path in paths],
+        "n_frames": len(run.time_ps),
+        "stride_ps": stride,
+        "length_ps": stride * len(run.time_ps),
+        "atoms": {e: symbols.count(e) for e in sorted(set(symbols))},
+        "volume_a3": float(abs(np.linalg.det(run.cell))),
+    }
+
+
+def check_together(records: Sequence[Mapping[str, Any]]) -> None:
+    """Raise if runs that are analysed together are of different systems or strides.
+
+    Parameters
+    ----------
+    records : sequence of mapping
+        Of `run_record`.
+
+    Raises
+    ------
+    HopechoError
+        Naming the first file of the odd run, and of the first run.
+    """
+    first = records[0]
+    for other in records[1:]:
+        shown: dict[str, tuple[bool, object, object]] = {
+            "other atoms": (other["atoms"] == first["atoms"], other["atoms"], first["atoms"])
+        }
+        for what, key in (("another volume", "volume_a3"), ("another stride", "stride_ps")):
+            same = abs(other[key] / first[key] - 1.0) < SAME
+            shown[what] = (same, f"{key} {other[key]:.6g}", f"{first[key]:.6g}")
+        for what, (same, got, expected) in shown.items():
+            if not same:
+                raise HopechoError(
+                    f"{other['files'][0]['path']} has {what} than {first['files'][0]['path']}",
+                    got=f"{got}, not {expected}",
+                    fix="analyse together only runs of one phase and temperature, of one stride",
+                )
 
 
 def read_run(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from hopecho import own_plan
 from hopecho.config import Campaign
-from hopecho.forecast import forecast, wall_words
+from hopecho.forecast import forecast, own_lines, wall_words
 from hopecho.io.results import read_json
 
 
@@ -22,7 +23,8 @@ def status_lines(campaign: Campaign, cores: int | None = None) -> Iterator[str]:
     """
     results = Path(campaign.get("results"))
     cost = forecast(campaign)
-    for material in campaign.config["run"]:
+    yield from own_lines(campaign)
+    for material in own_plan.learned(campaign.config):
         yield from _learning(campaign, results / material)
         own = [phase for phase in cost.phases if phase.material == material]
         yield from (phase.words() for phase in own)

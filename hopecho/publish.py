@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from hopecho import __version__
+from hopecho import __version__, own_plan
 from hopecho.config import PROJECT_ROOT, Campaign
 from hopecho.errors import HopechoError
 from hopecho.io.results import read_json, sha256, write_json
@@ -54,9 +54,12 @@ def products(campaign: Campaign) -> dict[str, Path]:
     """Return what is published of a campaign: name in the frozen folder -> file."""
     results = Path(campaign.get("results"))
     found = {name: results / name for name in CAMPAIGN_FILES}
-    for material in campaign.config["run"]:
-        names = ["potential/potential.uf3", "potential/potential.json", "heldout/errors.json"]
-        if campaign.get("labels.efg"):
+    config = campaign.config
+    for material, phases in config["run"].items():
+        names = []
+        if material in own_plan.learned(config):
+            names += ["potential/potential.uf3", "potential/potential.json", "heldout/errors.json"]
+        if {own_plan.tensors(config, material, phase) for phase in phases} & {"fit", "file"}:
             names += ["efg/model.npz", "efg/fit.json"]
         found |= {f"{material}/{name}": results / material / name for name in names}
     return found | {"requirements.lock": PROJECT_ROOT / "requirements.lock"}
@@ -91,9 +94,19 @@ def freeze(campaign: Campaign, out: Path) -> Iterator[str]:
     text = yaml.safe_dump(dict(campaign.config), sort_keys=False)
     (out / "config.yaml").write_text(text, encoding="utf-8")
     hashes = {name: sha256(out / name) for name in sorted([*files, "config.yaml"])}
-    labels = campaign.get("labels.source")
-    write_json(out / MANIFEST, {"hopecho": __version__, "labels": labels, "sha256": hashes})
+    said = {"hopecho": __version__, "labels": _origins(campaign.config), "sha256": hashes}
+    write_json(out / MANIFEST, said)
     yield f"{len(hashes)} files and {MANIFEST} -> {out}"
+
+
+def _origins(config: Mapping[str, Any]) -> str:
+    """What the results rest on: the source of the labels, and data that were brought."""
+    found = (
+        own_plan.origin(config, material, phase, with_tensors=True)
+        for material, phases in config["run"].items()
+        for phase in phases
+    )
+    return "; ".join(dict.fromkeys(found))
 
 
 def verify_frozen(out: Path) -> Iterator[str]:

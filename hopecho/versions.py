@@ -32,6 +32,7 @@ RESULT_VERSIONS = {
     "sampling": 1,
     "structure": 1,
     "production": 1,
+    "own_run": 1,
     "burst": 1,
     "step_test": 1,
     "validation": 1,

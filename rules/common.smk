@@ -11,6 +11,7 @@ from snakemake.exceptions import WorkflowError
 BASEDIR = os.path.dirname(workflow.current_basedir.get_path_or_uri(secret_free=True))
 sys.path.insert(0, BASEDIR)
 
+from hopecho import own_plan
 from hopecho.config import Campaign, validate
 from hopecho.efg.grid import BASIS as EXPANSION
 from hopecho.efg.grid import expansions
@@ -88,10 +89,26 @@ LABEL_BLOCK = [
 FOREIGN = CAMPAIGN.get("potential.file")
 GRID_BASES = bases(CAMPAIGN.get("potential.grid"))
 EFG_BASES = expansions(CAMPAIGN.get("efg.grid"))
+# Whether labels hold field gradients; tensors of a phase may also be from elsewhere.
 EFG = CAMPAIGN.get("labels.efg")
-CURVES = ("acf_powder", "acf_omega_q", "acf_cq") if EFG else ()
+EFG_FILE = CAMPAIGN.get("efg.file")
+CASES = list(CAMPAIGN.cases())
+# What the user brings is not simulated; materials of which something is have labels and a potential.
+LEARNED = own_plan.learned(CAMPAIGN.config)
+OWN_CASES = [c for c in CASES if own_plan.is_own(CAMPAIGN.config, c.phase)]
+MD_CASES = [c for c in CASES if c not in OWN_CASES]
+OWN_PHASES = sorted({c.phase for c in OWN_CASES})
+TENSORS = {
+    (c.material, c.phase): own_plan.tensors(CAMPAIGN.config, c.material, c.phase)
+    for c in CASES
+}
+TENSOR_CASES = [c for c in CASES if TENSORS[c.material, c.phase]]
+OWN_TENSORS = sorted({p for (_, p), how in TENSORS.items() if how == "table"})
+# Materials whose tensors are predicted by a model.
+MODELLED = sorted({m for (m, _), how in TENSORS.items() if how in ("fit", "file")})
+CURVES = ("acf_powder", "acf_omega_q", "acf_cq") if TENSOR_CASES else ()
 # What only campaigns with bursts of velocities have: JSON with claims, CSV that is drawn.
-BURSTS = CAMPAIGN.get("md.bursts.count") > 0
+BURSTS = CAMPAIGN.get("md.bursts.count") > 0 and bool(MD_CASES)
 BURST_RESULTS = ("vibrations", "current") if BURSTS else ()
 BURST_FIGURES = ("vdos", "current") if BURSTS else ()
 
@@ -192,22 +209,18 @@ def phase_files(material, phase, temperature_k, stem, suffix):
     ]
 
 
-def _every(build):
-    return [
-        path
-        for material, phases in CAMPAIGN.config["run"].items()
-        for phase in phases
-        for temperature_k in CAMPAIGN.config["md"]["temperatures_k"]
-        for path in build(material, phase, temperature_k)
-    ]
+def _every(build, cases=CASES):
+    return [path for c in cases for path in build(c.material, c.phase, c.temperature_k)]
 
 
-def every_segment(suffix):
-    return _every(lambda m, p, t: phase_files(m, p, t, "segment", suffix))
+def every_segment(suffix, cases=CASES):
+    return _every(lambda m, p, t: phase_files(m, p, t, "segment", suffix), cases)
 
 
 def burst_files(material, phase, temperature_k, suffix):
     """The bursts of every run of a phase at a temperature, in order: velocities (.h5md), gates (.json)."""
+    if phase in OWN_PHASES:
+        return []
     return [
         f"{run_folder(r.material, r.phase, r.quench, r.temperature_k, r.replica)}/burst{b}{suffix}"
         for r in CAMPAIGN.runs(material, phase, temperature_k)
@@ -226,8 +239,8 @@ def step_tests():
     hottest = max(CAMPAIGN.get("md.temperatures_k"))
     return [
         f"{RESULTS}/{m}/phases/{p}/{hottest}K/step_test.json"
-        for m, phases in CAMPAIGN.config["run"].items()
-        for p in phases
+        for m in LEARNED
+        for p in own_plan.simulated(CAMPAIGN.config, m)
     ]
 
 
@@ -235,10 +248,29 @@ def tensors_only(paths):
     """Paths of a target that needs field gradients, or why there are none."""
 
     def wanted(wildcards):
-        if not EFG:
+        if not TENSOR_CASES and MD_CASES:
             raise WorkflowError(
                 "labels.efg is false: this campaign has no field gradients and no echo"
                 "\nset labels.efg: true, with a code that gives them"
+            )
+        if not TENSOR_CASES:
+            raise WorkflowError(
+                "trajectories of your own without tensors: this campaign has no field gradients and"
+                " no echo\ngive phases.<phase>.efg (tables) or efg.file (a model that predicts them)"
+            )
+        return paths
+
+    return wanted
+
+
+def simulated_only(paths):
+    """Paths of a target that needs labels and a potential, or why there are none."""
+
+    def wanted(wildcards):
+        if not LEARNED:
+            raise WorkflowError(
+                "every phase of `run` brings trajectories of its own: nothing is labelled, learned or"
+                "\nsimulated; run the targets transport, sae or report"
             )
         return paths
 
@@ -246,11 +278,49 @@ def tensors_only(paths):
 
 
 def every_efg(suffix=".h5"):
-    return _every(lambda m, p, t: phase_files(m, p, t, "efg", suffix))
+    return _every(lambda m, p, t: phase_files(m, p, t, "efg", suffix), TENSOR_CASES)
 
 
-def every_phase(name):
-    return _every(lambda m, p, t: [f"{RESULTS}/{m}/phases/{p}/{t}K/{name}"])
+def every_phase(name, cases=CASES):
+    return _every(lambda m, p, t: [f"{RESULTS}/{m}/phases/{p}/{t}K/{name}"], cases)
+
+
+def every_series():
+    """The temperature series of every phase."""
+    return [
+        f"{RESULTS}/{m}/phases/{p}/arrhenius.json"
+        for m, phases in CAMPAIGN.config["run"].items()
+        for p in phases
+    ]
+
+
+def own_entry(kind, wildcards):
+    """The entry of a run that the user brings: of `trajectories` or `efg`."""
+    parts = (wildcards.temperature, wildcards.quench, wildcards.replica)
+    try:
+        name = own_plan.RunName(*(int(part) for part in parts))
+        return CAMPAIGN.own_run(kind, wildcards.phase, name)
+    except HopechoError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def own_record(wildcards):
+    """Of a phase that brings its runs: that they were found to belong together."""
+    if wildcards.phase not in OWN_PHASES:
+        return []
+    return [phase_file("{temperature}K/own.json").format(**dict(wildcards))]
+
+
+def origin(wildcards):
+    """What is said to be the source of results made from the trajectories of a phase."""
+    return own_plan.origin(CAMPAIGN.config, wildcards.material, wildcards.phase)
+
+
+def tensor_origin(wildcards):
+    """The same of results that are made from tensors, too."""
+    return own_plan.origin(
+        CAMPAIGN.config, wildcards.material, wildcards.phase, with_tensors=True
+    )
 
 
 def learning_runs():
@@ -404,7 +474,7 @@ def start_file(wildcards):
 
 def crystal_file(wildcards):
     """The list of sites of a crystal that is shipped; nothing for a glass or a file."""
-    kind = CAMPAIGN.config["phases"][wildcards.phase]["kind"]
+    kind = CAMPAIGN.config["phases"][wildcards.phase].get("kind")
     return start_file(wildcards) if kind == "crystal" else []
 
 
@@ -494,7 +564,7 @@ def learning_status(wildcards):
     """Status and errors of every round up to the accepted one."""
     return [
         f"{RESULTS}/{m}/al/{r}/{name}.json"
-        for m in CAMPAIGN.config["run"]
+        for m in LEARNED
         for r in range(accepted_round(m) + 1)
         for name in ("status", "errors", "fit")
     ]
@@ -503,8 +573,8 @@ def learning_status(wildcards):
 def structure_reports(wildcards):
     return [
         f"{RESULTS}/{m}/phases/{p}/{name}.json"
-        for m, phases in CAMPAIGN.config["run"].items()
-        for p in phases
+        for m in LEARNED
+        for p in own_plan.simulated(CAMPAIGN.config, m)
         for q in range(CAMPAIGN.config["phases"][p]["quenches"])
         for name in (f"start{q}", f"quench{q}/structure")
     ]
@@ -535,8 +605,8 @@ def validation_files(side, name):
 def validation_results(suffix):
     return [
         f"{RESULTS}/{m}/validation/{p}{suffix}"
-        for m, phases in CAMPAIGN.config["run"].items()
-        for p in phases
+        for m in LEARNED
+        for p in own_plan.simulated(CAMPAIGN.config, m)
     ]
 
 
@@ -544,6 +614,7 @@ def surface_only(paths):
     """Paths of the target, or why there can be none."""
 
     def wanted(wildcards):
+        simulated_only(paths)(wildcards)
         source, v = CAMPAIGN.get("labels.source"), CAMPAIGN.config["validation"]
         if "model PES" not in source:
             raise WorkflowError(

@@ -4,6 +4,7 @@
 rule correlation:
     input:
         efg=lambda w: phase_files(w.material, w.phase, w.temperature, "efg", ".h5"),
+        own=own_record,
         code=code("correlation"),
     output:
         csv=[phase_file(f"{{temperature}}K/{curve}.csv") for curve in CURVES],
@@ -32,7 +33,7 @@ rule correlation:
             "correlation.echo_dead_time_us",
             "correlation.fields_t",
             "materials.{material}.isotope",
-            "labels.source",
+            source=tensor_origin,
             seed=seed("correlation", "material", "phase", "temperature"),
         ),
     shell:
@@ -48,6 +49,7 @@ rule sites:
             w.material, w.phase, w.temperature, "segment", ".h5md"
         ),
         efg=lambda w: phase_files(w.material, w.phase, w.temperature, "efg", ".h5"),
+        own=own_record,
         crystal=crystal_file,
         code=code("sites"),
     output:
@@ -65,7 +67,6 @@ rule sites:
     params:
         settings=settings(
             None,
-            "phases.{phase}.supercell",
             "correlation.b0",
             "correlation.max_lag_fraction",
             "correlation.echo_tp_us",
@@ -78,7 +79,8 @@ rule sites:
             "materials.{material}.oxidation",
             "materials.{material}.polyanion",
             "materials.{material}.isotope",
-            "labels.source",
+            source=tensor_origin,
+            supercell=lambda w: CAMPAIGN.config["phases"][w.phase].get("supercell"),
             seed=seed("sites", "material", "phase", "temperature"),
         ),
     shell:

@@ -153,7 +153,7 @@ rule predict_efg:
         settings=settings(
             None,
             "materials.{material}.isotope",
-            "labels.source",
+            source=tensor_origin,
             phase=lambda w: w.phase,
             temperature_k=lambda w: int(w.temperature),
         ),

@@ -5,24 +5,28 @@ rule summary:
     input:
         learning=learning_status,
         structures=structure_reports,
-        heldout=[f"{RESULTS}/{m}/heldout/errors.json" for m in CAMPAIGN.config["run"]],
-        efg=[f"{RESULTS}/{m}/efg/fit.json" for m in CAMPAIGN.config["run"] if EFG],
+        heldout=[f"{RESULTS}/{m}/heldout/errors.json" for m in LEARNED],
+        efg=[f"{RESULTS}/{m}/efg/fit.json" for m in MODELLED],
         efg_grid=[
-            f"{RESULTS}/{m}/efg/grid/grid.json"
-            for m in CAMPAIGN.config["run"]
-            if EFG and EFG_BASES != [{}]
+            f"{RESULTS}/{m}/efg/grid/grid.json" for m in MODELLED if EFG_BASES != [{}]
         ],
-        segments=every_segment(".json"),
-        extrapolation=[] if FOREIGN else every_phase("extrapolation.json"),
+        segments=every_segment(".json", MD_CASES),
+        own=every_phase("own.json", OWN_CASES),
+        extrapolation=[] if FOREIGN else every_phase("extrapolation.json", MD_CASES),
         bursts=every_burst(".json"),
         step_tests=step_tests(),
-        tensors=every_efg(".json") if EFG else [],
-        acf=[path for c in CURVES for path in every_phase(f"{c}.json")],
-        powder=[path for path in every_phase("acf_powder.csv") if EFG],
+        tensors=every_efg(".json"),
+        acf=[path for c in CURVES for path in every_phase(f"{c}.json", TENSOR_CASES)],
+        powder=every_phase("acf_powder.csv", TENSOR_CASES),
         transport=[
             path
-            for name in ("msd", "conductivity", "hops", "rotation", *BURST_RESULTS)
+            for name in ("msd", "conductivity", "hops", "rotation")
             for path in every_phase(f"{name}.json")
+        ],
+        velocities=[
+            path
+            for name in BURST_RESULTS
+            for path in every_phase(f"{name}.json", MD_CASES)
         ],
         code=code("summary"),
     output:
@@ -36,14 +40,15 @@ rule summary:
         settings=settings(
             None,
             "run",
-            "labels.source",
-            "labels.efg",
             "potential.grid",
             "md.temperatures_k",
             "learning.target_force_ratio",
             "learning.target_energy_ev_atom",
+            source=CAMPAIGN.get("labels.source") if LEARNED else own_plan.TRAJECTORIES,
+            efg=bool(EFG or EFG_FILE),
             efg_grid=CAMPAIGN.get("efg.grid"),
             bursts=bool(BURST_RESULTS),
+            own=own_plan.own_phases(CAMPAIGN.config),
         ),
         results=lambda w, output: os.path.dirname(output[0]),
     shell:
@@ -51,7 +56,7 @@ rule summary:
         + " --results {params.results:q} --settings {params.settings:q}"
         f" --store {LABEL_STORE}"
         " --members {input.learning:q} {input.structures:q} {input.segments:q}"
-        " {input.bursts:q} {input.step_tests:q} {input.tensors:q}"
+        " {input.bursts:q} {input.step_tests:q} {input.tensors:q} {input.own:q}"
         " --summary {output.summary:q} --ledger {output.ledger:q} --log {log:q}"
 
 
@@ -59,17 +64,18 @@ rule report_page:
     input:
         summary=f"{RESULTS}/summary.json",
         ledger=f"{RESULTS}/ledger.csv",
-        tensors=[f"{RESULTS}/{m}/heldout/parity.npz" for m in CAMPAIGN.config["run"]],
+        tensors=[f"{RESULTS}/{m}/heldout/parity.npz" for m in LEARNED],
         learning=[
             f"{RESULTS}/{m}/heldout/{name}learning_curve.csv"
-            for m in CAMPAIGN.config["run"]
-            for name in ([] if FOREIGN else [""]) + (["efg_"] if EFG else [])
+            for m in LEARNED
+            for name in ([] if FOREIGN else [""])
+            + (["efg_"] if EFG and not EFG_FILE else [])
         ],
         curves=[
             path
             for c in CURVES
             for suffix in ("csv", "json")
-            for path in every_phase(f"{c}.{suffix}")
+            for path in every_phase(f"{c}.{suffix}", TENSOR_CASES)
         ],
         echo=[
             path
@@ -82,8 +88,7 @@ rule report_page:
                 "angles.csv",
                 "acf_groups.csv",
             )
-            if EFG
-            for path in every_phase(name)
+            for path in every_phase(name, TENSOR_CASES)
         ],
         transport=[
             path
@@ -94,15 +99,15 @@ rule report_page:
                 "rdf.csv",
                 "van_hove.csv",
                 "rotation.csv",
-                *(f"{name}.csv" for name in BURST_FIGURES),
             )
             for path in every_phase(name)
         ],
-        series=[
-            f"{RESULTS}/{m}/phases/{p}/arrhenius.json"
-            for m, phases in CAMPAIGN.config["run"].items()
-            for p in phases
+        velocities=[
+            path
+            for name in BURST_FIGURES
+            for path in every_phase(f"{name}.csv", MD_CASES)
         ],
+        series=every_series(),
         validation=lambda w: (
             surface_only(validation_results(".json"))(w)
             if CAMPAIGN.get("validation.in_report")

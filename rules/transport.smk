@@ -7,6 +7,7 @@ rule transport_analysis:
         h5md=lambda w: phase_files(
             w.material, w.phase, w.temperature, "segment", ".h5md"
         ),
+        own=own_record,
         code=code("transport"),
     output:
         msd=phase_file("{temperature}K/msd.csv"),
@@ -30,7 +31,7 @@ rule transport_analysis:
             "transport.hop_window_ps",
             "materials.{material}.mobile",
             "materials.{material}.oxidation",
-            "labels.source",
+            source=origin,
             temperature_k=lambda w: int(w.temperature),
             seed=seed("transport", "material", "phase", "temperature"),
         ),
@@ -46,7 +47,7 @@ rule temperature_series:
     input:
         conductivity=lambda w: [
             f"{RESULTS}/{w.material}/phases/{w.phase}/{t}K/conductivity.json"
-            for t in CAMPAIGN.get("md.temperatures_k")
+            for t in own_plan.temperatures(CAMPAIGN.config, w.phase)
         ],
         code=code("temperature_series"),
     output:
@@ -56,7 +57,11 @@ rule temperature_series:
     conda:
         ENV
     params:
-        settings=settings(None, "md.temperatures_k", "labels.source"),
+        settings=settings(
+            None,
+            temperatures_k=lambda w: own_plan.temperatures(CAMPAIGN.config, w.phase),
+            source=origin,
+        ),
     shell:
         python("temperature_series") + " --conductivity {input.conductivity:q}"
         " --settings {params.settings:q} --series {output.series:q} --log {log:q}"
@@ -100,6 +105,7 @@ rule polyanions:
             w.material, w.phase, w.temperature, "segment", ".h5md"
         ),
         bursts=lambda w: burst_files(w.material, w.phase, w.temperature, ".h5md"),
+        own=own_record,
         code=code("polyanions"),
     output:
         rotation=phase_file("{temperature}K/rotation.csv"),
@@ -117,7 +123,7 @@ rule polyanions:
             "materials.{material}.elements",
             "materials.{material}.masses_u",
             "materials.{material}.polyanion",
-            "labels.source",
+            source=origin,
         ),
     shell:
         python("polyanions") + " --h5md {input.h5md:q} --bursts {input.bursts:q}"

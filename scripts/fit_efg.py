@@ -1,11 +1,8 @@
 """Fit the model of the electric field gradient on the rounds' labels and the gate runs' frames."""
 
-from dataclasses import asdict
-
 from hopecho.efg.candidates import settings_of
-from hopecho.efg.grid import BASIS
 from hopecho.efg.model import fit_efg_model, save_model
-from hopecho.efg.predict import omega_khz
+from hopecho.efg.record import model_record
 from hopecho.io.extxyz import read_frames
 from hopecho.io.results import provenance, read_json, write_json
 from hopecho.labels.campaign import require_one_set
@@ -21,20 +18,7 @@ def main(argv: list[str] | None = None) -> None:
     require_one_set(frames)
     model = fit_efg_model(frames, settings=settings_of(s))
     save_model(args.model, model)
-    report = {
-        "model": model.kind,
-        "settings": {name: s[name] for name in BASIS},
-        "zeta": model.inducing.zeta if model.inducing else None,
-        "n_inducing": model.inducing.count if model.inducing else None,
-        "ridge": model.ridge,
-        "ridge_candidates": model.ridge_candidates,
-        "cv_rmse_au": model.cv_rmse,
-        "calibration": asdict(model.calibration),
-        "omega_khz_per_au": omega_khz(s["isotope"]),
-        "n_structures": model.n_structures,
-        "n_tensors": model.n_tensors,
-        "n_features": model.spec.n_features,
-    }
+    report = model_record(model, isotope=s["isotope"])
     origin = provenance(
         [args.frames, args.dataset, *args.grid], label_source=s["source"], seed=s["seed"]
     )

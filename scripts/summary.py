@@ -23,6 +23,7 @@ def main(argv: list[str] | None = None) -> None:
         grid=bool(s["grid"]),
         efg_grid=bool(s["efg_grid"]) and s["efg"],
         bursts=s["bursts"],
+        own=s["own"],
         members=set(args.members),
         targets={
             "force_relative": s["target_force_ratio"],

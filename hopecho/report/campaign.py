@@ -46,14 +46,47 @@ class CampaignView:
         return list(dict.fromkeys(c["material"] for c in self.summary["claims"]))
 
     @property
+    def own(self) -> Mapping[str, Mapping[str, Any]]:
+        """Phases of each material whose trajectories the user brought."""
+        return dict(self.summary.get("own", {}))
+
+    @property
+    def labelled(self) -> bool:
+        """Whether anything rests on labels."""
+        return bool(self.summary["learning"]) or not self.own
+
+    @property
     def footer(self) -> str:
-        """What every figure says about its labels."""
-        return f"labels: {self.summary['labels']}"
+        """What every figure says about its labels, and about data that were brought."""
+        own = {p: known["tensors"] for phases in self.own.values() for p, known in phases.items()}
+        tables = [p for p, how in own.items() if how == "table"]
+        said = [f"labels: {self.summary['labels']}"] if self.labelled else []
+        said += [f"own trajectories: {', '.join(own)}"] if own else []
+        said += [f"own tensors: {', '.join(tables)}"] if tables else []
+        return "; ".join(said)
 
     @property
     def tensors(self) -> bool:
         """Whether the campaign has field gradients, and with them an echo."""
-        return bool(self.summary["efg"])
+        return bool(self.echo_cases)
+
+    @cached_property
+    def echo_cases(self) -> list[Case]:
+        """Cases with field gradients."""
+        return [c for c in self.cases if self.claim(c, "tau_sae") is not None]
+
+    def echo_of(self, material: str) -> list[Case]:
+        """Cases of one material with field gradients."""
+        return [c for c in self.echo_cases if c.material == material]
+
+    def learned(self, material: str) -> bool:
+        """Whether a material has labels and a potential."""
+        return material in self.summary["learning"]
+
+    def tested(self, material: str) -> bool:
+        """Whether a model of the tensors was compared with held-out labels."""
+        phases = self.summary["heldout"].get(material, {}).values()
+        return material in self.summary["efg"] and any("efg" in errors for errors in phases)
 
     @cached_property
     def cases(self) -> list[Case]:

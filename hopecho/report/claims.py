@@ -8,6 +8,7 @@ from typing import Any
 from hopecho.report.campaign import CampaignView, Case, unmet
 from hopecho.report.decay_details import decay_details
 from hopecho.report.markup import Html, file_name, items, join, table, tag
+from hopecho.report.own import own_words
 from hopecho.report.short_runs import step_warnings
 from hopecho.report.van_hove import series_table
 from hopecho.report.vibrations import current_note
@@ -42,17 +43,10 @@ VERDICTS: Mapping[str, str] = {
 
 def banner(view: CampaignView) -> Html:
     """Say what the labels are, and what of the campaign is not to be trusted."""
-    source = view.summary["labels"]
-    model = source == MODEL_SOURCE
-    known = "Energies, forces and field gradients" if view.tensors else "Energies and forces"
-    said = (
-        f"{known} of this campaign come from a model surface, not from "
-        "DFT. Its conductivities and decay times are not those of the real material. Published "
-        "values stand beside ours for orientation only; they are not a comparison with experiment."
-        if model
-        else f"{known} of this campaign are labels of {source}."
-    )
-    parts = [tag("div", f"labels: {source}", css="source"), tag("p", said)]
+    model = view.labelled and view.summary["labels"] == MODEL_SOURCE
+    parts = [tag("div", view.footer, css="source")]
+    parts += [tag("p", _label_words(view))] if view.labelled else []
+    parts += [tag("p", said) for said in own_words(view)]
     for material, rounds in view.summary["learning"].items():
         last = rounds[-1]
         if last["accepted"] and last["converged"]:
@@ -75,6 +69,24 @@ def banner(view: CampaignView) -> Html:
     return tag("div", *parts, css="banner" if model else "banner neutral")
 
 
+def _label_words(view: CampaignView) -> str:
+    source, models = view.summary["labels"], view.summary["efg"].values()
+    fitted = any("file" not in model for model in models)
+    known = "Energies, forces and field gradients" if fitted else "Energies and forces"
+    where = "what is simulated here" if view.own else "this campaign"
+    said = (
+        f"{known} of {where} come from a model surface, not from "
+        "DFT. Its conductivities and decay times are not those of the real material. Published "
+        "values stand beside ours for orientation only; they are not a comparison with experiment."
+        if source == MODEL_SOURCE
+        else f"{known} of {where} are labels of {source}."
+    )
+    files = sorted({model["file"] for model in models if "file" in model})
+    if files:
+        said += f" Tensors are predicted by {', '.join(files)}, which was not fitted here."
+    return said
+
+
 def headlines(view: CampaignView) -> Html:
     """One paragraph for each phase and temperature, made from the verdicts."""
     return tag("div", *(_headline(view, case) for case in view.cases), css="headline")
@@ -89,7 +101,11 @@ def _headline(view: CampaignView, case: Case) -> Html:
 
 
 def _runs(view: CampaignView, case: Case) -> str:
-    """How much was run, such as `` (3 runs, 180 ps in all)``; nothing for trajectories read in."""
+    """How much was run, such as `` (3 runs, 180 ps in all)``."""
+    brought = view.own.get(case.material, {}).get(case.phase)
+    if brought is not None:
+        lengths = [r["length_ps"] for r in brought["runs"] if r["temperature_k"] == case[2]]
+        return _runs_words(len(lengths), sum(lengths), " of your own")
     own = [
         s
         for s in view.summary["segments"][case.material]
@@ -98,8 +114,12 @@ def _runs(view: CampaignView, case: Case) -> str:
     if not own:
         return ""
     n = len({s["path"].rpartition("/")[0] for s in own})
-    total = number(sum(s["length_ps"] for s in own), 3)
-    return f" ({n} {'run' if n == 1 else 'runs'}, {total}\u00a0ps in all)"
+    return _runs_words(n, sum(s["length_ps"] for s in own))
+
+
+def _runs_words(n: int, total_ps: float, whose: str = "") -> str:
+    runs = "run" if n == 1 else "runs"
+    return f" ({n} {runs}{whose}, {number(total_ps, 3)}\u00a0ps in all)"
 
 
 def _decay_sentence(view: CampaignView, case: Case) -> str:
@@ -188,6 +208,8 @@ def claim_tables(view: CampaignView) -> Html:
         )
         if view.tensors
         else (tag("p", "This campaign has no field gradients, and so no echo (labels.efg)."),)
+        if view.labelled
+        else (tag("p", "There are no tensors, and so no echo (phases.<phase>.efg, efg.file)."),)
     )
     others = (_other_table(view), current_note(view), series_table(view), _reference_note(view))
     return join((*decays, *others))

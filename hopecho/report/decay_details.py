@@ -49,7 +49,8 @@ def tensor_error_effects(
     for c in claims:
         if (c["claim"], c["curve"]) != ("tau_sae", "acf_powder") or c["quantity"]["value"] is None:
             continue
-        runs = errors[c["material"]]["phases"].get(c["phase"], {}).get("trajectories", {})
+        tested = errors.get(c["material"], {"phases": {}})["phases"]
+        runs = tested.get(c["phase"], {}).get("trajectories", {})
         splits = [run["efg_split"] for run in runs.values() if "efg_split" in run]
         if not splits:
             continue

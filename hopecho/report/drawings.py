@@ -41,22 +41,32 @@ def drawings(view: CampaignView, ledger: pd.DataFrame) -> list[Drawing]:
     """Draw every figure of the page, in order."""
     figures: list[Drawing] = []
     for material in view.materials:
-        decays = (_powder(view, material), _other_decays(view, material)) if view.tensors else ()
+        echo = view.echo_of(material)
+        decays = (_powder(view, material), _other_decays(view, material)) if echo else ()
         figures += [
             *decays,
-            *(site_drawings(view, material) if view.tensors else ()),
+            *(site_drawings(view, material) if echo else ()),
             _displacements(view, material),
             _collective(view, material),
             *_pair_distributions(view, material),
             van_hove(view, material),
             *burst_drawings(view, material),
-            *parity(view, material),
-            *uncertainty(view, material),
-            *([] if "file" in view.summary["fit"][material] else [learning(view, material)]),
-            convergence(view, material),
-            *(draw(view, material) for draw in (orientations, efg_learning) if view.tensors),
+            *(_models(view, material) if view.learned(material) else ()),
         ]
     return [*figures, cost_bars(view, ledger)]
+
+
+def _models(view: CampaignView, material: str) -> Iterator[Drawing]:
+    """Draw how good the potential and the model of the tensors are."""
+    yield from parity(view, material)
+    yield from uncertainty(view, material)
+    if "file" not in view.summary["fit"][material]:
+        yield learning(view, material)
+    yield convergence(view, material)
+    if view.tested(material):
+        yield orientations(view, material)
+        if "file" not in view.summary["efg"][material]:
+            yield efg_learning(view, material)
 
 
 def _index(view: CampaignView, case: Case) -> int:
@@ -82,18 +92,22 @@ def _decay(view: CampaignView, case: Case, name: str) -> Decay:
     )
 
 
-def _at(view: CampaignView, material: str, temperature: int) -> list[Case]:
-    return [c for c in view.of_material(material) if c.temperature_k == temperature]
+def _at(cases: Sequence[Case], temperature: int) -> list[Case]:
+    return [c for c in cases if c.temperature_k == temperature]
+
+
+def _echo_temperatures(view: CampaignView, material: str) -> list[int]:
+    return list(dict.fromkeys(c.temperature_k for c in view.echo_of(material)))
 
 
 def _powder(view: CampaignView, material: str) -> Drawing:
-    temperatures = view.temperatures(material)
+    cases, temperatures = view.echo_of(material), _echo_temperatures(view, material)
     cols = min(2, len(temperatures))
     rows = -(-len(temperatures) // cols)
 
     def draw(axes: list[Axes]) -> None:
         for ax, temperature in zip(axes, temperatures, strict=False):
-            decays = [_decay(view, c, "acf_powder") for c in _at(view, material, temperature)]
+            decays = [_decay(view, c, "acf_powder") for c in _at(cases, temperature)]
             draw_decays(ax, decays, ylabel=YLABELS["acf_powder"], title=f"{temperature} K")
         hide_unused(axes, len(temperatures))
 
@@ -132,13 +146,13 @@ def _either(words: Sequence[str]) -> str:
 
 
 def _other_decays(view: CampaignView, material: str) -> Drawing:
-    temperatures = view.temperatures(material)
+    cases, temperatures = view.echo_of(material), _echo_temperatures(view, material)
     names = ("acf_omega_q", "acf_cq")
 
     def draw(axes: list[Axes]) -> None:
         panels = [(t, n) for t in temperatures for n in names]
         for ax, (temperature, name) in zip(axes, panels, strict=True):
-            decays = [_decay(view, c, name) for c in _at(view, material, temperature)]
+            decays = [_decay(view, c, name) for c in _at(cases, temperature)]
             draw_decays(ax, decays, ylabel=YLABELS[name], title=f"{temperature} K")
 
     name = f"{material}-axes"
@@ -252,7 +266,7 @@ def _collective(view: CampaignView, material: str) -> Drawing:
 
 def _pair_distributions(view: CampaignView, material: str) -> Iterator[Drawing]:
     for temperature in view.temperatures(material):
-        cases = _at(view, material, temperature)
+        cases = _at(view.of_material(material), temperature)
         data = {c: view.table(f"{c.folder}/rdf.csv") for c in cases}
         yield _pair_figure(view, material, temperature, data)
 

@@ -25,7 +25,7 @@ def echo_tables(view: CampaignView) -> Html:
 
 def _signals(view: CampaignView) -> Html:
     """S2 at the first and last mixing time, by route."""
-    records = {case: _record(view, case) for case in view.cases}
+    records = {case: _record(view, case) for case in view.echo_cases}
     times = list(dict.fromkeys(e["tp_us"] for r in records.values() for e in _echoes(r)))
     rows: list[list[object]] = []
     used: dict[str, str] = {}
@@ -75,7 +75,7 @@ def _cell(echo: Mapping[str, Any]) -> str:
 def _t1(view: CampaignView) -> Html:
     rows: list[list[object]] = []
     validity = ""
-    for case in view.cases:
+    for case in view.echo_cases:
         record = view.record(f"{case.folder}/relaxation.json")
         validity = record["validity"]
         for field in record["fields"]:

@@ -20,7 +20,8 @@ SHORT: Mapping[str, str] = {
 
 def trust_section(view: CampaignView, material: str) -> Html:
     """Return coverage of the predicted errors, flagged shares, and the grid if there is one."""
-    parts = [_coverage(view, material), _flags(view, material)]
+    parts = [_coverage(view, material)] if view.tested(material) else []
+    parts.append(_flags(view, material))
     grid = view.summary["efg_grid"].get(material)
     if grid:
         said = (

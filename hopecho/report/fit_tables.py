@@ -92,6 +92,8 @@ def extrapolation_section(view: CampaignView, material: str) -> Html:
         return tag("p", "Not known of a potential that was not fitted here.")
     rows = []
     for case in view.of_material(material):
+        if case.phase in view.own.get(material, {}):
+            continue
         own = found[f"{case.phase}/{case.temperature_k}K"]
         at = own["largest_ratio_at"]
         rows.append(

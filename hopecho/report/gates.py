@@ -16,7 +16,9 @@ from hopecho.report.model_errors import (
     potential_table,
     round_table,
     trajectory_table,
+    untested,
 )
+from hopecho.report.own import own_section
 from hopecho.report.short_runs import burst_section, step_section
 from hopecho.report.tensor_errors import site_table, split_table
 from hopecho.report.words import ABSENT, number, value_text
@@ -37,49 +39,69 @@ def gates(view: CampaignView) -> Html:
     for material in view.materials:
         if len(view.materials) > 1:
             parts.append(tag("h3", material))
-        parts += [
-            tag("h3", "Potential on held-out frames"),
-            potential_table(view, material),
-            *(
-                (
-                    tag("h3", "Field-gradient model on held-out frames"),
-                    efg_table(view, material),
-                    tag("h4", "By site"),
-                    site_table(view, material),
-                    tag("h4", "Static and fluctuating part of the error"),
-                    split_table(view, material),
-                    tag("h3", "Predicted errors of the tensors, and unknown environments"),
-                    trust_section(view, material),
-                )
-                if view.tensors
-                else ()
-            ),
-            tag("h3", "Predicted uncertainty of the potential"),
-            uncertainty_section(view, material),
-            tag("h3", "Production against the training data of the potential"),
-            extrapolation_section(view, material),
-            tag("h3", "Held-out errors of each trajectory"),
-            trajectory_table(view, material),
-            tag("h3", "Fit of the potential"),
-            fit_section(view, material),
-            tag("h3", "Rounds of the learning loop"),
-            round_table(view, material),
-            _unmet(view, material),
-            tag("h3", "Production runs"),
-            _production_table(view, material),
-            _gate_table(view, material),
-            tag("h3", "Bursts of velocities"),
-            burst_section(view, material),
-            tag("h3", "Time step"),
-            step_section(view, material),
-            tag("h3", "Structures"),
-            _structure_table(view, material),
-            tag("h3", "Labels"),
-            label_table(view.summary["label_sets"][material]),
-            tag("h3", "Quarantined labels"),
-            quarantine_table(view.summary["label_sets"][material]["quarantine"]),
-        ]
+        if material in view.own:
+            parts += [tag("h3", "Data of your own"), own_section(view, material)]
+        learned = view.learned(material)
+        if learned:
+            parts += [tag("h3", "Potential on held-out frames"), potential_table(view, material)]
+        parts += _tensor_parts(view, material)
+        if learned:
+            parts += [*_potential_parts(view, material), *_run_parts(view, material)]
     return join(parts)
+
+
+def _tensor_parts(view: CampaignView, material: str) -> Iterator[Html]:
+    """Errors of the model of the tensors, where there is one."""
+    if view.tested(material):
+        yield from (
+            tag("h3", "Field-gradient model on held-out frames"),
+            efg_table(view, material),
+            tag("h4", "By site"),
+            site_table(view, material),
+            tag("h4", "Static and fluctuating part of the error"),
+            split_table(view, material),
+        )
+    if material in view.summary["efg"]:
+        yield tag("h3", "Predicted errors of the tensors, and unknown environments")
+        if not view.tested(material):
+            yield tag("p", untested(view.summary["efg"][material]))
+        yield trust_section(view, material)
+
+
+def _potential_parts(view: CampaignView, material: str) -> tuple[Html, ...]:
+    """How far to trust the potential, and how it was made."""
+    return (
+        tag("h3", "Predicted uncertainty of the potential"),
+        uncertainty_section(view, material),
+        tag("h3", "Production against the training data of the potential"),
+        extrapolation_section(view, material),
+        tag("h3", "Held-out errors of each trajectory"),
+        trajectory_table(view, material),
+        tag("h3", "Fit of the potential"),
+        fit_section(view, material),
+        tag("h3", "Rounds of the learning loop"),
+        round_table(view, material),
+        _unmet(view, material),
+    )
+
+
+def _run_parts(view: CampaignView, material: str) -> tuple[Html, ...]:
+    """Production runs, what they start from, and the labels."""
+    return (
+        tag("h3", "Production runs"),
+        _production_table(view, material),
+        _gate_table(view, material),
+        tag("h3", "Bursts of velocities"),
+        burst_section(view, material),
+        tag("h3", "Time step"),
+        step_section(view, material),
+        tag("h3", "Structures"),
+        _structure_table(view, material),
+        tag("h3", "Labels"),
+        label_table(view.summary["label_sets"][material]),
+        tag("h3", "Quarantined labels"),
+        quarantine_table(view.summary["label_sets"][material]["quarantine"]),
+    )
 
 
 def _unmet(view: CampaignView, material: str) -> Html:

@@ -67,7 +67,7 @@ def made(view: CampaignView) -> Html:
         f"{case.folder}/{name}": view.record(f"{case.folder}/{name}")
         for case in view.cases
         for name in PRODUCTS
-        if view.tensors or not name.startswith("acf")
+        if case in view.echo_cases or not name.startswith("acf")
     }
     return join(
         (

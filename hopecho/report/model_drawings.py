@@ -42,7 +42,7 @@ def parity(view: CampaignView, material: str) -> list[Drawing]:
         "visible, and moves no atom."
     )
     figures = [_parity(view, material, PARITY[:3], "potential", f"{STRAIGHT} forces lie. {offset}")]
-    if view.tensors:
+    if view.tested(material):
         echo = "ω_Q: about 10 kHz (grey) is what an echo experiment resolves."
         look_for = f"{STRAIGHT} large couplings lie. {echo}"
         figures.append(_parity(view, material, PARITY[3:], "tensors", look_for))

@@ -142,14 +142,29 @@ def efg_table(view: CampaignView, material: str) -> Html:
         rows.append(["paper", ABSENT, published["value"], *[ABSENT] * 8])
     fit = view.summary["efg"][material]
     note = (
-        f"Trained on {fit['n_tensors']} tensors of {fit['n_structures']} structures, "
-        f"{fit['n_features']} features, {_kind(fit)}{fit['ridge']:g} chosen by cross-validation "
-        "over structures. ω_Q is averaged over 64 field directions. Orientations count only "
+        f"{_trained(fit)} ω_Q is averaged over 64 field directions. Orientations count only "
         "against the share that random pairs reach. About 10 kHz is what an echo experiment "
         "resolves."
     )
     body = table(["phase", *EFG_HEAD], rows, numbers=range(1, 11))
     return join((body, tag("p", note, css="note")))
+
+
+def _trained(fit: Mapping[str, Any]) -> str:
+    """Say what a model was trained on, and where it is from if it was not fitted here."""
+    said = (
+        f"Trained on {fit['n_tensors']} tensors of {fit['n_structures']} structures, "
+        f"{fit['n_features']} features, {_kind(fit)}{fit['ridge']:g} chosen by cross-validation "
+        "over structures."
+    )
+    if "file" not in fit:
+        return said
+    return f"Not fitted here: read from {fit['file']} (SHA-256 {fit['sha256'][:16]}). {said}"
+
+
+def untested(fit: Mapping[str, Any]) -> str:
+    """Say what is known of a model that no labels of this campaign test."""
+    return f"{_trained(fit)} This campaign has no labels that test it."
 
 
 def _kind(fit: Mapping[str, Any]) -> str:
@@ -165,11 +180,11 @@ def trajectory_table(view: CampaignView, material: str) -> Html:
     for phase in view.heldout_phases(material):
         for run, own in view.summary["heldout"][material][phase]["trajectories"].items():
             p = own["potential"]
-            tensors = _efg_row(own)[1:7] if view.tensors else ()
+            tensors = _efg_row(own)[1:7] if view.tested(material) else ()
             errors = [number(p["ratio_force"], 2), _milli(p["rmse_energy"])]
             rows.append([phase, run, p["n_frames"], *errors, *tensors])
     head = ["phase", "trajectory", "frames", "force RMSE/std", "energy RMSE (meV/atom)"]
-    head += EFG_HEAD[1:7] if view.tensors else ()
+    head += EFG_HEAD[1:7] if view.tested(material) else ()
     return table(head, rows, numbers=range(2, len(head)))
 
 

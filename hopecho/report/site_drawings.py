@@ -19,9 +19,9 @@ LABELS = {"cq": "|C_Q|", "omega_q": "ω_Q, one field direction"}
 
 def site_drawings(view: CampaignView, material: str) -> Iterator[Drawing]:
     """Draw what tensors do site by site and ion by ion."""
-    cases = sorted(view.of_material(material), key=lambda c: (c.phase, c.temperature_k))
-    lowest = min(view.temperatures(material))
-    cold = [c for c in cases if c.temperature_k == lowest]
+    cases = sorted(view.echo_of(material), key=lambda c: (c.phase, c.temperature_k))
+    coldest = {c.phase: c for c in reversed(cases)}
+    cold = [c for c in cases if coldest[c.phase] == c]
     yield _histograms(view, material, cold)
     yield _traces(view, material, cold)
     yield _angles(view, material, cases)
@@ -164,7 +164,7 @@ def site_table(view: CampaignView) -> Html:
     """Return rates between kinds of sites and the decay time that they predict."""
     rows: list[list[object]] = []
     lost: list[str] = []
-    for case in view.cases:
+    for case in view.echo_cases:
         record = view.record(f"{case.folder}/sites.json")
         exchange = record["exchange"]
         if record["sites_lost"]:

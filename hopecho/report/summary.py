@@ -11,6 +11,7 @@ from hopecho.io.results import read_json
 from hopecho.labels.store import LabelStore
 from hopecho.report.decay_details import activation_energies, tensor_error_effects
 from hopecho.report.label_sets import gather
+from hopecho.report.own import own_records
 
 CLAIMS: Sequence[tuple[str, str]] = (
     ("acf_powder.json", "tau_sae"),
@@ -35,6 +36,8 @@ CLAIMS: Sequence[tuple[str, str]] = (
 )
 """File and name of every claim, in the order of the table."""
 
+Own = Mapping[str, Mapping[str, Mapping[str, Any]]]
+
 BURST_FILES = ("current.json", "vibrations.json")
 """Those that only campaigns with bursts have."""
 
@@ -52,6 +55,7 @@ def summarise(
     bursts: bool = True,
     members: Collection[str] | None = None,
     targets: Mapping[str, float] | None = None,
+    own: Own | None = None,
 ) -> dict[str, Any]:
     """Gather the claims, gates and errors of a finished campaign.
 
@@ -64,11 +68,11 @@ def summarise(
     temperatures_k : sequence of int
         Production temperatures, K.
     source : str
-        What the labels are.
+        What the labels are; of a campaign without any, what else its results rest on.
     store : LabelStore
         Where they are.
     efg : bool
-        Whether the campaign has field gradients.
+        Whether phases that are simulated have field gradients.
     grid : bool
         Whether settings of the potential were chosen from a grid.
     efg_grid : bool
@@ -81,6 +85,9 @@ def summarise(
     targets : mapping, optional
         Limits of the audit errors in the learning loop: ``force_relative``, ``rmse_energy``
         (eV/atom).
+    own : mapping, optional
+        Material -> phase -> ``temperatures_k`` and ``tensors`` of those whose trajectories were
+        brought, as `hopecho.own_plan.own_phases` gives them.
 
     Returns
     -------
@@ -88,22 +95,30 @@ def summarise(
         ``labels``, ``claims``, ``learning``, ``heldout``, ``uncertainty``, ``efg``, ``efg_grid``,
         ``efg_segments``, ``structures``, ``segments``, ``bursts``, ``step_tests``, ``label_sets``,
         ``fit``, ``extrapolation``, ``grid``, ``reference``, ``targets``, ``activation_energy``,
-        ``tensor_errors``. Without field gradients ``efg`` is empty and no claim is made of
-        correlation functions; of a potential made elsewhere ``extrapolation`` is not known.
+        ``tensor_errors``, ``own``. Without field gradients ``efg`` is empty and no claim is made of
+        correlation functions; of a potential made elsewhere ``extrapolation`` is not known. A
+        material with nothing simulated has no ``learning`` and what goes with it.
     """
+    brought = {m: dict((own or {}).get(m, {})) for m in run}
+    simulated = {m: [p for p in run[m] if p not in brought[m]] for m in run}
+    learned = [m for m in run if simulated[m]]
     claims = [
         claim
         for material, phases in run.items()
         for phase in phases
-        for temperature in temperatures_k
-        for claim in _claims(results / material, phase, temperature, efg=efg, bursts=bursts)
+        for claim in _phase_claims(
+            results / material, phase, temperatures_k, brought[material], efg=efg, bursts=bursts
+        )
     ]
-    errors = {m: read_json(results / m / "heldout/errors.json") for m in run}
-    learning = {m: _learning(results / m, members) for m in run}
-    fits = {m: read_json(results / m / f"al/{learning[m][-1]['round']}/fit.json") for m in run}
+    errors = {m: read_json(results / m / "heldout/errors.json") for m in learned}
+    learning = {m: _learning(results / m, members) for m in learned}
+    fits = {m: read_json(results / m / f"al/{learning[m][-1]['round']}/fit.json") for m in learned}
+    predicted = {m: [p for p in run[m] if _predicted(brought[m].get(p), efg=efg)] for m in run}
+    modelled = [m for m in run if predicted[m]]
     return {
         "labels": source,
         "claims": claims,
+        "own": {m: own_records(results / m, brought[m], members) for m in run if brought[m]},
         "learning": learning,
         "fit": fits,
         "extrapolation": {
@@ -111,34 +126,58 @@ def summarise(
                 f"{phase}/{t}K": _without_provenance(
                     results / m / "phases" / phase / f"{t}K/extrapolation.json"
                 )
-                for phase in phases
+                for phase in simulated[m]
                 for t in temperatures_k
             }
-            for m, phases in run.items()
+            for m in learned
             if "file" not in fits[m]
         },
-        "grid": {m: read_json(results / m / "grid/grid.json") for m in run if grid},
-        "heldout": {m: errors[m]["phases"] for m in run},
-        "uncertainty": {m: errors[m]["uncertainty"] for m in run},
-        "efg": {m: _without_provenance(results / m / "efg/fit.json") for m in run if efg},
-        "efg_grid": {m: read_json(results / m / "efg/grid/grid.json") for m in run if efg_grid},
-        "efg_segments": {m: _tensors(results / m, run[m], members) for m in run if efg},
-        "structures": {m: _structures(results / m, phases, members) for m, phases in run.items()},
-        "segments": {m: _segments(results / m, phases, members) for m, phases in run.items()},
-        "bursts": {
-            m: _segments(results / m, phases, members, kind="burst") for m, phases in run.items()
+        "grid": {m: read_json(results / m / "grid/grid.json") for m in learned if grid},
+        "heldout": {m: errors[m]["phases"] for m in learned},
+        "uncertainty": {m: errors[m]["uncertainty"] for m in learned},
+        "efg": {m: _without_provenance(results / m / "efg/fit.json") for m in modelled},
+        "efg_grid": {
+            m: read_json(results / m / "efg/grid/grid.json") for m in modelled if efg_grid
         },
-        "step_tests": {m: _step_tests(results / m, phases, members) for m, phases in run.items()},
-        "label_sets": {m: gather(results / m, store) for m in run},
+        "efg_segments": {m: _tensors(results / m, predicted[m], members) for m in modelled},
+        "structures": {m: _structures(results / m, simulated[m], members) for m in learned},
+        "segments": {m: _segments(results / m, simulated[m], members) for m in run},
+        "bursts": {m: _segments(results / m, simulated[m], members, kind="burst") for m in run},
+        "step_tests": {m: _step_tests(results / m, simulated[m], members) for m in run},
+        "label_sets": {m: gather(results / m, store) for m in learned},
         "reference": {m: _reference(m) for m in run},
         "activation_energy": activation_energies(claims),
-        "tensor_errors": tensor_error_effects(results, claims, errors) if efg else [],
+        "tensor_errors": tensor_error_effects(
+            results, [c for c in claims if c["phase"] in predicted[c["material"]]], errors
+        ),
         "targets": dict(targets or {}),
     }
 
 
 def _without_provenance(path: Path) -> dict[str, Any]:
     return {k: v for k, v in read_json(path).items() if k != "provenance"}
+
+
+def _predicted(brought: Mapping[str, Any] | None, *, efg: bool) -> bool:
+    """Whether the tensors of a phase, brought or simulated, are a model's."""
+    return efg if brought is None else brought["tensors"] in ("fit", "file")
+
+
+def _phase_claims(
+    folder: Path,
+    phase: str,
+    temperatures_k: Sequence[int],
+    own: Mapping[str, Any],
+    *,
+    efg: bool,
+    bursts: bool,
+) -> Iterator[dict[str, Any]]:
+    """Claims of a phase at all its temperatures."""
+    known = own.get(phase)
+    if known is not None:
+        temperatures_k, efg, bursts = known["temperatures_k"], bool(known["tensors"]), False
+    for temperature in temperatures_k:
+        yield from _claims(folder, phase, temperature, efg=efg, bursts=bursts)
 
 
 def _claims(

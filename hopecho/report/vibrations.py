@@ -30,9 +30,8 @@ ANGLES: Mapping[str, tuple[str, str]] = {
 
 def burst_drawings(view: CampaignView, material: str) -> Iterator[Drawing]:
     """Draw what the bursts say, and the polyanions; nothing that the campaign does not have."""
-    sampled = any(c["claim"] == "band_centre" for c in view.summary["claims"])
-    if sampled:
-        yield from (_spectra(view, material, t) for t in view.temperatures(material))
+    if _temperatures(view, material):
+        yield from (_spectra(view, material, t) for t in _temperatures(view, material))
         yield _integrals(view, material)
     if any(c["claim"] == "tilt_angle_width" for c in view.summary["claims"]):
         yield _angles(view, material)
@@ -40,6 +39,16 @@ def burst_drawings(view: CampaignView, material: str) -> Iterator[Drawing]:
 
 def _cases(view: CampaignView, material: str, temperature: int) -> list[Case]:
     return [c for c in view.of_material(material) if c.temperature_k == temperature]
+
+
+def _sampled(view: CampaignView, material: str, temperature: int) -> list[Case]:
+    """Those with bursts, which trajectories of the user's own have not."""
+    found = _cases(view, material, temperature)
+    return [c for c in found if view.claim(c, "band_centre") is not None]
+
+
+def _temperatures(view: CampaignView, material: str) -> list[int]:
+    return [t for t in view.temperatures(material) if _sampled(view, material, t)]
 
 
 def _spectrum(data: pd.DataFrame) -> tuple[Vdos, Vdos]:
@@ -54,7 +63,7 @@ def _spectrum(data: pd.DataFrame) -> tuple[Vdos, Vdos]:
 
 
 def _spectra(view: CampaignView, material: str, temperature: int) -> Drawing:
-    cases = _cases(view, material, temperature)
+    cases = _sampled(view, material, temperature)
     spectra = [_spectrum(view.table(f"{c.folder}/vdos.csv")) for c in cases]
     elements = list(spectra[0][0].g)
     cols = 2 if len(cases) > 1 else 1
@@ -138,12 +147,12 @@ def _differences(
 
 
 def _integrals(view: CampaignView, material: str) -> Drawing:
-    temperatures = view.temperatures(material)
+    temperatures = _temperatures(view, material)
 
     def draw(axes: list[Axes]) -> None:
         for ax, temperature in zip(axes, temperatures, strict=False):
             curves, levels = [], []
-            for case in _cases(view, material, temperature):
+            for case in _sampled(view, material, temperature):
                 data = view.table(f"{case.folder}/current.csv")
                 lag, sigma, err = (
                     data[c].to_numpy(float) for c in ("lag_ps", "sigma_gk_s_m", "sigma_gk_err_s_m")
@@ -174,7 +183,8 @@ def _integrals(view: CampaignView, material: str) -> Drawing:
         "vibrations there is only a bound. Dotted: the collective conductivity from positions, "
         "where it is resolved. Bands: one standard error over bursts."
     )
-    files = [f"{c.folder}/current.{{csv,json}}" for c in view.of_material(material)]
+    cases = [c for t in temperatures for c in _sampled(view, material, t)]
+    files = [f"{c.folder}/current.{{csv,json}}" for c in cases]
     return Drawing(name, svg, title, look_for, files, wide=cols == 2)
 
 
