@@ -127,6 +127,8 @@ def _frame(header: list[str], stream: TextIO) -> DumpFrame | None:
 
 def _box(lines: Sequence[str]) -> NDArray[np.float64]:
     """Cell from a BOX BOUNDS block; LAMMPS gives the bounding box of a tilted cell."""
+    if "abc origin" in lines[0]:
+        raise ValueError("a general triclinic box; dump with triclinic/general no")
     bounds = np.array([line.split() for line in lines[1:4]], dtype=np.float64)
     lengths = bounds[:, 1] - bounds[:, 0]
     if not np.isfinite(bounds).all() or (lengths <= 0).any():

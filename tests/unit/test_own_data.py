@@ -7,7 +7,7 @@ from ase import Atoms
 from hopecho.errors import HopechoError
 from hopecho.io.extxyz import write_frames
 from hopecho.io.h5md import Segment, write_segment
-from hopecho.own_data import read_run
+from hopecho.own_data import check_together, import_run, named, read_run, run_record
 
 ELEMENTS = ["Li", "P", "S"]
 CELL = np.array([[9.0, 0.0, 0.0], [1.5, 8.0, 0.0], [-0.5, 0.7, 10.0]])
@@ -151,3 +151,48 @@ def test_times_must_be_known_and_agree(tmp_path):
         read_run([timed], elements=ELEMENTS, stride_ps=0.1)
     with pytest.raises(HopechoError, match="at least one"):
         read_run([], elements=ELEMENTS)
+
+
+def test_a_general_triclinic_box_is_named(tmp_path):
+    path = dump(tmp_path / "a.dump", walk(3))
+    path.write_text(
+        path.read_text().replace("BOX BOUNDS xy xz yz pp pp pp", "BOX BOUNDS abc origin")
+    )
+    with pytest.raises(HopechoError, match="general triclinic"):
+        read_run([path], elements=ELEMENTS, stride_ps=0.1)
+
+
+def test_a_run_of_a_campaign_has_the_elements_of_the_material_and_enough_frames(tmp_path):
+    path = dump(tmp_path / "a.dump", walk(120))
+    options = {"mobile": "Li", "stride_ps": 0.1}
+    run = import_run([path], elements=ELEMENTS, **options)
+    record = run_record(run, [path])
+    assert record["atoms"] == {"Li": 2, "P": 1, "S": 2}
+    assert record["n_frames"] == 120
+    assert record["length_ps"] == pytest.approx(12.0)
+    assert record["volume_a3"] == pytest.approx(720.0)
+    with (
+        pytest.raises(HopechoError, match=r"^phases.mine.trajectories: .*a\.dump is not of") as bad,
+        named("phases.mine.trajectories"),
+    ):
+        import_run([path], elements=[*ELEMENTS, "Cl"], **options)
+    assert "materials.<material>.elements" in str(bad.value)
+    short = dump(tmp_path / "b.dump", walk(99))
+    with pytest.raises(HopechoError, match=r"b\.dump leaves too few frames[\s\S]*99 frames"):
+        import_run([short], elements=ELEMENTS, **options)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"stride_ps": 0.2}, "another stride"),
+        ({"volume_a3": 730.0}, "another volume"),
+        ({"atoms": {"Li": 3, "P": 1, "S": 1}}, "other atoms"),
+    ],
+)
+def test_runs_that_do_not_belong_together_are_named(change, said):
+    one = {"stride_ps": 0.1, "volume_a3": 720.0, "atoms": {"Li": 2, "P": 1, "S": 2},
+           "files": [{"path": "one.dump"}]}  # fmt: skip
+    check_together([one, dict(one)])
+    with pytest.raises(HopechoError, match=f"two.dump has {said} than one.dump"):
+        check_together([one, one | change | {"files": [{"path": "two.dump"}]}])

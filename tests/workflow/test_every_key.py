@@ -68,6 +68,9 @@ def ready(finished, tmp_path_factory):
     shutil.copy2(material / "potential/potential.uf3", folder / "foreign.uf3")
     shutil.copy2(material / "al/0/withheld.extxyz", folder / "initial.extxyz")
     shutil.copy2(material / "phases/beta/start0.extxyz", folder / "start.extxyz")
+    shutil.copy2(material / "efg/model.npz", folder / "model.npz")
+    for name in ("own.h5md", "own.h5"):
+        (folder / name).write_bytes(b"")
 
     def dry_runs(texts):
         cases = []
