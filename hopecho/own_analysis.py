@@ -8,6 +8,7 @@ from typing import Any
 
 from hopecho.config import Campaign
 from hopecho.correlation.products import analyse_tables
+from hopecho.dynamics.rotation import polyanions
 from hopecho.dynamics.transport import transport, transport_records, transport_tables
 from hopecho.efg.model import load_model
 from hopecho.efg.predict import predict_segment
@@ -77,10 +78,21 @@ def own_transport(
         hop_window_ps=settings["hop_window_ps"],
         max_lag_fraction=settings["max_lag_fraction"],
     )
+    around = polyanions(
+        trajectories,
+        [()] * len(trajectories),
+        quench=groups,
+        masses_u=entry["masses_u"],
+        polyanion=entry["polyanion"],
+        mobile=entry["mobile"],
+        min_residence_ps=settings["hop_window_ps"],
+    )
     known = sorted((settings | {"temperature_k": temperature_k}).items())
     origin = provenance(_flat(runs), label_source=source, settings=str(known))
-    records = transport_records(result, mobile=entry["mobile"])
-    return write_products(output, transport_tables(result), records, provenance=origin)
+    tables = transport_tables(result)
+    tables |= {"rotation": around.columns(), "r_phi": around.r_phi_columns()}
+    records = transport_records(result, mobile=entry["mobile"]) | {"rotation": around.record()}
+    return write_products(output, tables, records, provenance=origin)
 
 
 def own_echo(

@@ -94,11 +94,15 @@ rule report_page:
             path
             for name in (
                 "msd.csv",
+                "msd.json",
+                "msd_ions.csv",
                 "conductivity.csv",
+                "conductivity_runs.csv",
                 "conductivity.json",
                 "rdf.csv",
                 "van_hove.csv",
                 "rotation.csv",
+                "r_phi.csv",
             )
             for path in every_phase(name)
         ],

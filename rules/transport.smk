@@ -17,6 +17,8 @@ rule transport_analysis:
         hops=phase_file("{temperature}K/hops.json"),
         rdf=phase_file("{temperature}K/rdf.csv"),
         van_hove=phase_file("{temperature}K/van_hove.csv"),
+        runs=phase_file("{temperature}K/conductivity_runs.csv"),
+        ions=phase_file("{temperature}K/msd_ions.csv"),
     log:
         log_file("transport/{material}-{phase}-{temperature}K.log"),
     benchmark:
@@ -40,7 +42,7 @@ rule transport_analysis:
         " --settings {params.settings:q} --msd {output.msd:q} --msd-json {output.msd_json:q}"
         " --conductivity {output.conductivity:q} --collective {output.collective:q}"
         " --hops {output.hops:q} --rdf {output.rdf:q} --van-hove {output.van_hove:q}"
-        " --log {log:q}"
+        " --runs {output.runs:q} --ions {output.ions:q} --log {log:q}"
 
 
 rule temperature_series:
@@ -109,6 +111,7 @@ rule polyanions:
         code=code("polyanions"),
     output:
         rotation=phase_file("{temperature}K/rotation.csv"),
+        r_phi=phase_file("{temperature}K/r_phi.csv"),
         json=phase_file("{temperature}K/rotation.json"),
     log:
         log_file("transport/{material}-{phase}-{temperature}K-polyanions.log"),
@@ -122,10 +125,11 @@ rule polyanions:
             "transport.hop_window_ps",
             "materials.{material}.elements",
             "materials.{material}.masses_u",
+            "materials.{material}.mobile",
             "materials.{material}.polyanion",
             source=origin,
         ),
     shell:
         python("polyanions") + " --h5md {input.h5md:q} --bursts {input.bursts:q}"
-        " --settings {params.settings:q} --rotation {output.rotation:q} --json {output.json:q}"
-        " --log {log:q}"
+        " --settings {params.settings:q} --rotation {output.rotation:q} --r-phi {output.r_phi:q}"
+        " --json {output.json:q} --log {log:q}"

@@ -12,7 +12,7 @@ from hopecho.trajectory import load
 
 
 def main(argv: list[str] | None = None) -> None:
-    names = ("settings", "rotation", "json")
+    names = ("settings", "rotation", "r_phi", "json")
     args = arguments(argv, __doc__, *names, lists=["h5md", "bursts"])
     s, runs = args.settings, group_runs(args.h5md)
     species = Species.of(s["elements"], masses=s["masses_u"])
@@ -23,11 +23,13 @@ def main(argv: list[str] | None = None) -> None:
         quench=[r.quench for r in runs],
         masses_u=dict(zip(species.elements, species.masses, strict=True)),
         polyanion=s["polyanion"],
+        mobile=s["mobile"],
         min_residence_ps=s["hop_window_ps"],
     )
     inputs = [*args.h5md, *args.bursts]
     origin = provenance(inputs, label_source=s["source"], settings=str(sorted(s.items())))
     write_csv(args.rotation, pd.DataFrame(result.columns()), provenance=origin)
+    write_csv(args.r_phi, pd.DataFrame(result.r_phi_columns()), provenance=origin)
     write_json(args.json, result.record(), provenance=origin)
 
 

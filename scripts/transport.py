@@ -11,7 +11,7 @@ from hopecho.trajectory import load
 
 def main(argv: list[str] | None = None) -> None:
     names = ("settings", "msd", "msd_json", "conductivity", "collective", "hops")
-    names += ("rdf", "van_hove")
+    names += ("rdf", "van_hove", "runs", "ions")
     args = arguments(argv, __doc__, *names, lists=["h5md"])
     s = args.settings
     runs = group_runs(args.h5md)
@@ -30,6 +30,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     csv = {"msd": args.msd, "conductivity": args.collective}
     csv |= {"rdf": args.rdf, "van_hove": args.van_hove}
+    csv |= {"conductivity_runs": args.runs, "msd_ions": args.ions}
     json = {"msd": args.msd_json, "conductivity": args.conductivity, "hops": args.hops}
     for name, table in transport_tables(result).items():
         write_csv(csv[name], pd.DataFrame(table), provenance=origin)

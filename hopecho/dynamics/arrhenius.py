@@ -19,6 +19,9 @@ Array = NDArray[np.float64]
 
 ROOM_TEMPERATURE_K = 300.0
 
+LINE_POINTS = 41
+"""Temperatures at which the line of a fit is written."""
+
 MISFIT_P_VALUE = 0.05
 """Points that scatter about the line more than their errors explain widen its errors."""
 
@@ -73,6 +76,22 @@ class Arrhenius:
         return Quantity(
             value, value * error, (value / spread, value * spread), self.unit, self.dof + 1, LEVEL
         )
+
+    def line(self, low_k: float, high_k: float) -> dict[str, list[float]] | None:
+        """Value and interval on even steps of 1/T between two temperatures (K), for drawing.
+
+        None where there is no line, or where its extrapolation failed the test.
+        """
+        if self.log_prefactor is None or self.surprised:
+            return None
+        temperatures = 1.0 / np.linspace(1.0 / high_k, 1.0 / low_k, LINE_POINTS)
+        found = [self.at(float(t)).to_dict() for t in temperatures]
+        return {
+            "temperature_k": temperatures.tolist(),
+            "value": [q["value"] for q in found],
+            "low": [q["interval"][0] for q in found],
+            "high": [q["interval"][1] for q in found],
+        }
 
 
 def _nothing(unit: str, n: float) -> Quantity:
@@ -154,6 +173,7 @@ def series_record(records: Mapping[float, Mapping[str, Any]]) -> dict[str, Any]:
             "left_out_k": list(fit.left_out_k),
             "chi2_per_dof": fit.chi2_per_dof,
             "surprise_z": fit.surprise_z,
+            "line": fit.line(min(ROOM_TEMPERATURE_K, *series), max(series)),
         }
     return out
 

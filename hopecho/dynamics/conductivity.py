@@ -49,6 +49,8 @@ class Conductivity:
     tracer_curves: MsdCurves
     collective_curves: MsdCurves
     """MSD of sum_i r_i over N, A^2."""
+    sigma_per_d: float
+    """Conductivity that a diffusion coefficient of 1 m2/s amounts to, n q^2 / (kB T), S/m."""
 
 
 def collective_curves(
@@ -149,6 +151,7 @@ def conductivity(
         ),
         tracer_curves=tracer_curves,
         collective_curves=together,
+        sigma_per_d=to_sigma,
     )
 
 

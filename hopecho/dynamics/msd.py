@@ -44,6 +44,8 @@ class MsdCurves:
     """(n_lags,), A^2, one sigma, from blocks."""
     msd_axes: Array
     """(n_lags, 3), A^2."""
+    runs: Array
+    """(n_replicas, n_lags), A^2, sum of the axes: of every replica by itself."""
     blocks: Array
     """(n_blocks, n_lags, 3), A^2."""
     replica: NDArray[np.int64]
@@ -113,6 +115,12 @@ def msd_mean(positions: NDArray[np.floating[Any]], *, n_lags: int) -> Array:
         power += spectrum.sum(0)
     cross = fft.irfft(power, n_fft, axis=-1)[..., :n_lags]
     return _combine(squares, cross, n_lags).T / n_ions
+
+
+def msd_at_lags(positions: NDArray[np.floating[Any]], lags: Sequence[int]) -> Array:
+    """MSD of every ion and axis at a few lags (frames), all origins: (n_lags, n_ions, 3), A^2."""
+    x = np.asarray(positions, dtype=np.float64)
+    return np.array([((x[lag:] - x[: len(x) - lag]) ** 2).mean(0) for lag in lags])
 
 
 def _check_lags(positions: NDArray[np.floating[Any]], n_lags: int) -> None:
@@ -190,7 +198,8 @@ def msd_curves(
     n_block = min(len(x) for x in replicas) // n_segments
     n_lags = min(int(max_lag_fraction * n_block * n_segments), int(0.8 * n_block)) + 1
     weights = np.array([len(x) for x in replicas], dtype=np.float64)
-    axes = np.average([msd_mean(x, n_lags=n_lags) for x in replicas], axis=0, weights=weights)
+    own = np.array([msd_mean(x, n_lags=n_lags) for x in replicas])
+    axes = np.average(own, axis=0, weights=weights)
     blocks, owner = [], []
     for r, x in enumerate(replicas):
         for b in range(len(x) // n_block):
@@ -209,6 +218,7 @@ def msd_curves(
         msd=axes.sum(-1),
         msd_err=np.array(errors),
         msd_axes=axes,
+        runs=own.sum(-1),
         blocks=np.array(blocks),
         replica=of_replica,
         quench=of_quench,

@@ -1,4 +1,4 @@
-"""Tetrahedral polyanions: their angles and rotation, and where mobile ions sit about them."""
+"""Tetrahedral polyanions: their angles, how fast these change, and their rotation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from ase.data import atomic_numbers
-from numba import njit
 from numpy.typing import NDArray
 from scipy import fft
 
@@ -230,100 +229,3 @@ def density(values: Array, edges: Array) -> Array:
     """Probability density of all values, (n_bins,), per unit of the edges; outliers count."""
     counts, _ = np.histogram(values, edges)
     return np.asarray(counts / (np.diff(edges) * np.size(values)), dtype=np.float64)
-
-
-def r_phi_map(
-    positions: NDArray[np.floating[Any]],
-    units: Units,
-    *,
-    mobile: NDArray[np.bool_],
-    cell: Array,
-    r_edges: Array,
-    phi_edges: Array,
-) -> Array:
-    r"""Joint density of ligand-ion distances r and centre-ligand-ion angles phi.
-
-    Every pair of a unit's ligand and a mobile ion whose distance lies within `r_edges` counts once;
-    the map integrates to 1. No Jacobian is divided out, as in the Source.
-
-    Parameters
-    ----------
-    positions : ndarray
-        (n_frames, n_atoms, 3), A.
-    units : Units
-        The tetrahedra.
-    mobile : ndarray
-        (n_atoms,), True for the mobile ions.
-    cell : ndarray
-        (3, 3), A.
-    r_edges, phi_edges : ndarray
-        Uniform edges of bins, A and degrees.
-
-    Returns
-    -------
-    ndarray
-        (n_r, n_phi), 1/(A degree).
-
-    Raises
-    ------
-    HopechoError
-        If no mobile ion comes that near, or the cell is too small or too skewed for the distances.
-
-    Source: Kaiser and Egger, J. Mater. Chem. A 12, 11344 (2024), figures 7 and 10.
-    """
-    require_nearest_image(np.asarray(cell, dtype=np.float64), float(r_edges[-1]))
-    x = np.asarray(positions, dtype=np.float64)
-    counts = np.zeros((len(r_edges) - 1, len(phi_edges) - 1), dtype=np.int64)
-    bonds = units.vectors(x).reshape(len(x), -1, 3)
-    _count_r_phi(
-        np.ascontiguousarray(x[:, units.ligands.ravel()]),
-        np.ascontiguousarray(bonds),
-        np.ascontiguousarray(x[:, np.asarray(mobile, dtype=bool)]),
-        np.asarray(cell, dtype=np.float64),
-        np.asarray(np.linalg.inv(cell), dtype=np.float64),
-        np.array([r_edges[0], r_edges[-1], phi_edges[0], phi_edges[-1]], dtype=np.float64),
-        counts,
-    )
-    if counts.sum() == 0:
-        raise HopechoError(
-            "No mobile ion comes near a polyanion.",
-            got=f"none within {r_edges[0]:g}-{r_edges[-1]:g} A",
-            fix="choose wider edges",
-        )
-    areas = np.outer(np.diff(r_edges), np.diff(phi_edges))
-    return np.asarray(counts / (counts.sum() * areas), dtype=np.float64)
-
-
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def _count_r_phi(
-    ligands: Array,
-    bonds: Array,
-    ions: Array,
-    cell: Array,
-    inverse: Array,
-    limits: Array,
-    counts: Ints,
-) -> None:
-    """Add pairs of (n_frames, n_ligands, 3) and (n_frames, n_ions, 3) to counts (n_r, n_phi)."""
-    n_r, n_phi = counts.shape
-    for t in range(ligands.shape[0]):
-        for s in range(ligands.shape[1]):
-            for i in range(ions.shape[1]):
-                d = ions[t, i] - ligands[t, s]
-                for axis in range(3):
-                    f = 0.0
-                    for k in range(3):
-                        f += (ions[t, i, k] - ligands[t, s, k]) * inverse[k, axis]
-                    d -= np.rint(f) * cell[axis]
-                r = np.sqrt(d[0] ** 2 + d[1] ** 2 + d[2] ** 2)
-                if r < limits[0] or r >= limits[1] or r == 0.0:
-                    continue
-                b = bonds[t, s]
-                # From the ligand, the centre lies against the bond.
-                cosine = -(d[0] * b[0] + d[1] * b[1] + d[2] * b[2]) / r
-                cosine /= np.sqrt(b[0] ** 2 + b[1] ** 2 + b[2] ** 2)
-                phi = np.degrees(np.arccos(min(1.0, max(-1.0, cosine))))
-                p = int((phi - limits[2]) / (limits[3] - limits[2]) * n_phi)
-                if phi >= limits[2] and p < n_phi:
-                    q = int((r - limits[0]) / (limits[1] - limits[0]) * n_r)
-                    counts[min(q, n_r - 1), p] += 1

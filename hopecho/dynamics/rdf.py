@@ -15,6 +15,15 @@ from hopecho.trajectory import is_orthogonal
 
 Array = NDArray[np.float64]
 
+SHELL_SMOOTHING = 0.2
+"""Width over which g(r) is averaged before a shell is looked for, A."""
+
+SHELL_PEAK = 1.2
+"""A lower first peak is no shell."""
+
+SHELL_REACH = 1.5
+"""A shell ends within so many times the distance of its peak."""
+
 
 @dataclass(frozen=True)
 class Rdf:
@@ -38,6 +47,43 @@ class Rdf:
                 fix=f"choose a distance up to {self.edges[-1]:.3f} A",
             )
         return float(np.interp(r_max, self.edges, np.append(0.0, self.coordination[pair])))
+
+
+@dataclass(frozen=True)
+class Shell:
+    """First shell of neighbours."""
+
+    peak_angstrom: float
+    peak_g: float
+    end_angstrom: float
+    """Lowest point of g behind the peak."""
+    neighbours: float
+    """Mean number within the end."""
+
+
+def first_shell(r: Array, g: Array, coordination: Array) -> Shell | None:
+    """First peak of g(r) that reaches half the highest one, and the lowest point behind it.
+
+    Parameters
+    ----------
+    r, g, coordination : ndarray
+        (n_bins,), of one pair as in `Rdf`; smoothed over `SHELL_SMOOTHING` first.
+
+    Returns
+    -------
+    Shell or None
+        None without a peak above `SHELL_PEAK`, or where g ends before the shell does.
+    """
+    width = max(1, round(SHELL_SMOOTHING / float(r[1] - r[0])))
+    smooth = np.convolve(g, np.ones(width) / width, mode="same")
+    k = int(np.argmax(smooth >= 0.5 * smooth.max()))
+    while k + 1 < len(smooth) and smooth[k + 1] >= smooth[k]:
+        k += 1
+    behind = slice(k + 1, int(np.searchsorted(r, SHELL_REACH * r[k], side="right")))
+    if smooth[k] < SHELL_PEAK or behind.stop >= len(r) or behind.stop - behind.start < 2:
+        return None
+    end = behind.start + int(np.argmin(smooth[behind]))
+    return Shell(float(r[k]), float(smooth[k]), float(r[end]), float(coordination[end]))
 
 
 def perpendicular_widths(cell: Array) -> Array:

@@ -21,6 +21,7 @@ from hopecho.dynamics.polyanions import (
     rotation,
     tetrahedral_angles,
 )
+from hopecho.dynamics.r_phi import COLUMNS, RPhi, r_phi
 from hopecho.dynamics.spectra import checked_velocities
 from hopecho.errors import HopechoError
 from hopecho.io.h5md import Segment
@@ -74,6 +75,8 @@ class Polyanions:
     """Share of the root mean square rate that finite differences between frames would lose."""
     reason: str = ""
     """Why nothing was found."""
+    r_phi: RPhi | None = None
+    """Where mobile ions sit about the tetrahedra; None where there are none nearby."""
 
     def columns(self) -> dict[str, Any]:
         """Columns of rotation.csv, long form, from the first bin with an entry to the last one."""
@@ -93,6 +96,10 @@ class Polyanions:
             )
         names = ("quantity", "unit", "value", "density_per_unit", "density_err_per_unit")
         return {k: np.concatenate([t[k] for t in tables]) if tables else [] for k in names}
+
+    def r_phi_columns(self) -> dict[str, Any]:
+        """Columns of r_phi.csv, empty without a map."""
+        return self.r_phi.columns() if self.r_phi else {name: [] for name in COLUMNS}
 
     def record(self) -> dict[str, Any]:
         """JSON: widths of the distributions, life of the bonds, and what limits them."""
@@ -118,6 +125,7 @@ def polyanions(
     quench: Sequence[int],
     masses_u: Mapping[str, float],
     polyanion: Mapping[str, Any],
+    mobile: str,
     min_residence_ps: float,
 ) -> Polyanions:
     """Analyse the tetrahedra of all runs.
@@ -138,6 +146,8 @@ def polyanions(
         Mass of each element, u.
     polyanion : mapping
         Elements ``centre`` and ``ligand``, and ``cutoff_angstrom``, the longest bond.
+    mobile : str
+        Element of the mobile ions.
     min_residence_ps : float
         Shortest change of a bond that counts.
 
@@ -168,7 +178,8 @@ def polyanions(
         min_residence_ps=min_residence_ps,
     )
     n_units = sum(len(u.centres) for u in units)
-    return Polyanions(n_units, n_centres, found | rates, life, loss)
+    around = r_phi(runs, units, quench=quench, mobile=mobile)
+    return Polyanions(n_units, n_centres, found | rates, life, loss, r_phi=around)
 
 
 def _rates(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hopecho.dynamics.conductivity import Conductivity, conductivity, sigma_in
 from hopecho.dynamics.hops import HopLog, cage_hops
 from hopecho.dynamics.msd import MsdCurves, msd_by_element, segments_for
+from hopecho.dynamics.parts import ion_columns, log_lags, run_columns
 from hopecho.dynamics.rates import dispersion, hop_rate
 from hopecho.dynamics.rdf import Rdf, rdf
 from hopecho.dynamics.van_hove import VanHove, van_hove
@@ -24,7 +25,7 @@ Array = NDArray[np.float64]
 RDF_FRAMES = 200
 """Frames that enter g(r), spread over all replicas."""
 
-VAN_HOVE_LAGS = 8
+VAN_HOVE_LAGS = 32
 """Lags of the van Hove functions, evenly on a log axis up to the longest lag of the MSD."""
 
 
@@ -40,18 +41,26 @@ class Transport:
     rdf: Rdf
     van_hove: VanHove
     """Of the mobile ions."""
+    single_runs: Mapping[str, Any]
+    """Columns of conductivity_runs.csv."""
+    single_ions: Mapping[str, Any]
+    """Columns of msd_ions.csv."""
     largest_drift_angstrom: float
     """Largest displacement of the framework that was removed, A."""
 
     def msd_columns(self) -> dict[str, Any]:
-        """Columns of msd.csv, long form: lag_ps, element, msd and its error (1 sigma), A^2."""
-        parts = [(e, c.lag_ps, c.msd, c.msd_err) for e, c in self.element_msd.items()]
-        return {
-            "element": np.concatenate([[e] * len(lag) for e, lag, _, _ in parts]),
-            "lag_ps": np.concatenate([lag for _, lag, _, _ in parts]),
-            "msd_a2": np.concatenate([msd for _, _, msd, _ in parts]),
-            "msd_err_a2": np.concatenate([err for _, _, _, err in parts]),
+        """Columns of msd.csv, long form: msd, its error (1 sigma), and its part along each axis."""
+        curves = self.element_msd
+        axes = {
+            f"msd_{axis}_a2": np.concatenate([c.msd_axes[:, k] for c in curves.values()])
+            for k, axis in enumerate("xyz")
         }
+        return {
+            "element": np.concatenate([[e] * len(c.lag_ps) for e, c in curves.items()]),
+            "lag_ps": np.concatenate([c.lag_ps for c in curves.values()]),
+            "msd_a2": np.concatenate([c.msd for c in curves.values()]),
+            "msd_err_a2": np.concatenate([c.msd_err for c in curves.values()]),
+        } | axes
 
     def collective_columns(self) -> dict[str, Array]:
         """Columns of conductivity.csv: tracer and collective MSD over N of the mobile ions, A^2."""
@@ -148,8 +157,18 @@ def transport(
         for x in ions
     )
     n_segments = segments_for(len(trajectories))
+    longest = max(1, int(max_lag_fraction * min(len(x) for x in ions)))
     share = max(1, sum(len(x) for x in frames) // RDF_FRAMES)
     sampled = np.concatenate([t.positions[::share] for t in trajectories])
+    moved = conductivity(
+        ions,
+        stride_ps=first.stride_ps,
+        volume_a3=first.volume_a3,
+        temperature_k=temperature_k,
+        charge_e=oxidation[mobile],
+        quench=quench,
+        n_segments=n_segments,
+    )
     return Transport(
         element_msd=msd_by_element(
             frames,
@@ -159,15 +178,7 @@ def transport(
             max_lag_fraction=max_lag_fraction,
             n_segments=n_segments,
         ),
-        conductivity=conductivity(
-            ions,
-            stride_ps=first.stride_ps,
-            volume_a3=first.volume_a3,
-            temperature_k=temperature_k,
-            charge_e=oxidation[mobile],
-            quench=quench,
-            n_segments=n_segments,
-        ),
+        conductivity=moved,
         hop_logs=logs,
         hop_rate=hop_rate(logs, quench=quench if len(set(quench)) > 1 else None),
         rdf=rdf(sampled, first.numbers, first.cell),
@@ -175,19 +186,25 @@ def transport(
             ions,
             cell=first.cell,
             stride_ps=first.stride_ps,
-            lags=_van_hove_lags(min(len(x) for x in ions), max_lag_fraction),
+            lags=log_lags(longest, VAN_HOVE_LAGS),
+        ),
+        single_runs=run_columns(moved, quench=quench),
+        single_ions=ion_columns(
+            ions, ions=np.flatnonzero(mask), stride_ps=first.stride_ps, last=longest
         ),
         largest_drift_angstrom=max(float(np.linalg.norm(d, axis=1).max()) for d in drifts),
     )
 
 
 def transport_tables(result: Transport) -> dict[str, dict[str, Any]]:
-    """Columns of every CSV, by name: msd, conductivity, rdf, van_hove."""
+    """Columns of every CSV, by name."""
     return {
         "msd": result.msd_columns(),
         "conductivity": dict(result.collective_columns()),
         "rdf": dict(result.rdf_columns()),
         "van_hove": dict(result.van_hove.columns()),
+        "conductivity_runs": dict(result.single_runs),
+        "msd_ions": dict(result.single_ions),
     }
 
 
@@ -200,13 +217,8 @@ def transport_records(result: Transport, *, mobile: str) -> dict[str, dict[str, 
     }
 
 
-def _van_hove_lags(n_frames: int, max_lag_fraction: float) -> list[int]:
-    last = max(1, int(max_lag_fraction * n_frames))
-    return sorted({round(lag) for lag in np.geomspace(1, last, VAN_HOVE_LAGS)})
-
-
 def msd_record(result: Transport, *, mobile: str) -> dict[str, Any]:
-    """JSON of the MSD: diffusion coefficient, its window, and the value at the longest lag."""
+    """JSON of the MSD: D, its diffusive window, its axes, and the value at the longest lag."""
     tracer = result.conductivity.tracer
     curves = result.element_msd[mobile]
     lag = int(curves.n_fit - 1)
@@ -217,5 +229,14 @@ def msd_record(result: Transport, *, mobile: str) -> dict[str, Any]:
             curves.msd[lag] / (6.0 * curves.lag_ps[lag]) * A2_PS_TO_M2_S
         ),
         "longest_lag_ps": float(curves.lag_ps[lag]),
+        "window_ps": list(tracer.window_ps),
+        "log_slope": {"value": tracer.exponent, "stderr": tracer.exponent_err},
+        "local_log_slope": {
+            "lag_ps": tracer.log_slope_lag_ps,
+            "value": tracer.log_slope,
+            "stderr": tracer.log_slope_err,
+        },
+        "d_axes_m2_s": list(tracer.d_axes),
+        "largest_drift_angstrom": result.largest_drift_angstrom,
         "elements": sorted(result.element_msd, key=chemical_symbols.index),
     }

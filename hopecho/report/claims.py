@@ -10,7 +10,7 @@ from hopecho.report.decay_details import decay_details
 from hopecho.report.markup import Html, file_name, items, join, table, tag
 from hopecho.report.own import own_words
 from hopecho.report.short_runs import step_warnings
-from hopecho.report.van_hove import series_table
+from hopecho.report.transport_tables import diffusion_table, series_table, shell_table
 from hopecho.report.vibrations import current_note
 from hopecho.report.words import (
     ABSENT,
@@ -211,7 +211,14 @@ def claim_tables(view: CampaignView) -> Html:
         if view.labelled
         else (tag("p", "There are no tensors, and so no echo (phases.<phase>.efg, efg.file)."),)
     )
-    others = (_other_table(view), current_note(view), series_table(view), _reference_note(view))
+    others = (
+        _other_table(view),
+        current_note(view),
+        diffusion_table(view),
+        series_table(view),
+        shell_table(view),
+        _reference_note(view),
+    )
     return join((*decays, *others))
 
 

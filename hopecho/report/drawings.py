@@ -11,7 +11,6 @@ from hopecho.figures.curves import (
     Curve,
     Decay,
     draw_decays,
-    draw_displacements,
     draw_pair_distributions,
 )
 from hopecho.figures.style import COLUMN_IN, WIDE_IN, hide_unused, render
@@ -24,9 +23,11 @@ from hopecho.report.model_drawings import (
     parity,
     uncertainty,
 )
+from hopecho.report.r_phi import r_phi_drawings
 from hopecho.report.site_drawings import site_drawings
 from hopecho.report.tensor_drawings import efg_learning, orientations
-from hopecho.report.van_hove import van_hove
+from hopecho.report.transport_drawings import transport_drawings
+from hopecho.report.van_hove import van_hove, van_hove_maps
 from hopecho.report.vibrations import burst_drawings
 from hopecho.report.words import quantity_text
 
@@ -46,10 +47,11 @@ def drawings(view: CampaignView, ledger: pd.DataFrame) -> list[Drawing]:
         figures += [
             *decays,
             *(site_drawings(view, material) if echo else ()),
-            _displacements(view, material),
-            _collective(view, material),
+            *transport_drawings(view, material),
             *_pair_distributions(view, material),
             van_hove(view, material),
+            van_hove_maps(view, material),
+            *r_phi_drawings(view, material),
             *burst_drawings(view, material),
             *(_models(view, material) if view.learned(material) else ()),
         ]
@@ -173,93 +175,6 @@ def _other_decays(view: CampaignView, material: str) -> Drawing:
         "the powder average. |C_Q| (its mean removed) follows the size of the coupling alone; it "
         "may stay while orientations decay, or the reverse.",
         _files(view, material, *(f"{n}.{{csv,json}}" for n in names)),
-        wide=True,
-    )
-
-
-def _displacements(view: CampaignView, material: str) -> Drawing:
-    cases = sorted(view.of_material(material), key=lambda c: c.temperature_k)
-
-    def draw(axes: list[Axes]) -> None:
-        for ax, case in zip(axes, cases, strict=False):
-            draw_displacements(ax, _element_curves(view, case), title=str(case))
-        hide_unused(axes, len(cases))
-
-    rows = -(-len(cases) // 2)
-    name = f"{material}-msd"
-    title = "Mean square displacement of each element"
-    return Drawing(
-        name,
-        render(
-            name,
-            draw,
-            rows=rows,
-            cols=2,
-            size_in=(WIDE_IN, 2.6 * rows),
-            label=title,
-            footer=view.footer,
-            sharey=True,
-        ),
-        title,
-        "Mobile ions diffuse where their curve runs parallel to the dotted line of slope 1; the "
-        "framework must stay flat. A curve that bends towards flat is a cage, and its slope is no "
-        "diffusion coefficient. Bands: one standard error over runs.",
-        _files(view, material, "msd.csv"),
-        wide=True,
-    )
-
-
-def _element_curves(view: CampaignView, case: Case) -> list[Curve]:
-    data = view.table(f"{case.folder}/msd.csv")
-    curves = []
-    for k, element in enumerate(data["element"].unique()):
-        own = data[data["element"] == element]
-        lag, msd, err = (own[c].to_numpy(float) for c in ("lag_ps", "msd_a2", "msd_err_a2"))
-        curves.append(Curve(str(element), lag, msd, err, index=k))
-    return curves
-
-
-def _collective(view: CampaignView, material: str) -> Drawing:
-    cases = sorted(view.of_material(material), key=lambda c: c.temperature_k)
-
-    def draw(axes: list[Axes]) -> None:
-        for ax, case in zip(axes, cases, strict=False):
-            data = view.table(f"{case.folder}/conductivity.csv")
-            lag = data["lag_ps"].to_numpy(dtype=float)
-            pairs = (("tracer", ""), ("collective, per ion", "collective_"))
-            curves = [
-                Curve(
-                    words,
-                    lag,
-                    data[f"{key}msd_a2"].to_numpy(dtype=float),
-                    data[f"{key}msd_err_a2"].to_numpy(dtype=float),
-                    index=k,
-                )
-                for k, (words, key) in enumerate(pairs)
-            ]
-            draw_displacements(ax, curves, title=str(case))
-        hide_unused(axes, len(cases))
-
-    rows = -(-len(cases) // 2)
-    name = f"{material}-collective"
-    title = "Collective against single-ion displacement of the mobile ions"
-    return Drawing(
-        name,
-        render(
-            name,
-            draw,
-            rows=rows,
-            cols=2,
-            size_in=(WIDE_IN, 2.6 * rows),
-            label=title,
-            footer=view.footer,
-            sharey=True,
-        ),
-        title,
-        "The distance between the curves where both have slope 1 is the Haven ratio: together for "
-        "independent ions, collective above tracer where ions push each other along. The "
-        "collective curve has one displacement a cell, not one an ion: its band is wide.",
-        _files(view, material, "conductivity.{csv,json}"),
         wide=True,
     )
 

@@ -1,21 +1,22 @@
-"""Where ions go: the figure of the van Hove functions, and the table of the temperature series."""
+"""Where mobile ions go: the figures of the van Hove functions."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from hopecho.figures.curves import Curve, draw_van_hove
-from hopecho.figures.style import WIDE_IN, render
+from hopecho.figures.style import WIDE_IN, plain_log, render
+from hopecho.figures.transport import draw_map, even_edges, log_edges
 from hopecho.report.campaign import CampaignView, Case
-from hopecho.report.markup import Drawing, Html, file_name, join, table, tag
-from hopecho.report.words import number, say
-from hopecho.units import QUANTITIES
+from hopecho.report.markup import Drawing
+from hopecho.report.words import number
 
 LINES = 4
 """Lags drawn, spread over those of the file."""
+
+SELF_SPAN = (0.01, 3.0)
+"""Ends of the scale of the self part, 1/A."""
 
 
 def van_hove(view: CampaignView, material: str) -> Drawing:
@@ -65,44 +66,52 @@ def _curves(view: CampaignView, case: Case, distinct: bool) -> list[Curve]:
     return curves
 
 
-def series_table(view: CampaignView) -> Html:
-    """Activation energies, extrapolations, and whether these were tested; empty for one T."""
-    rows: list[list[object]] = []
-    for material in view.materials:
-        if len(view.temperatures(material)) < 2:
-            continue
-        for phase in view.phases(material):
-            path = f"{material}/phases/{phase}/arrhenius.json"
-            record = view.record(path)
-            for name in ("d_tracer", "sigma_einstein"):
-                rows.append([phase, QUANTITIES[name].label, *_series_row(record[name]), path])
-                rows[-1][-1] = file_name(path)
-    if not rows:
-        return join(())
-    head = ["phase", "quantity", "from (K)", "activation energy", "at 300 K", "tested", "file"]
-    note = (
-        "Only temperatures with a resolved value enter. The interval of an extrapolation is that "
-        "of the line; that the same mechanism holds is tested by predicting the coldest "
-        "temperature from the others, which needs three."
+def van_hove_maps(view: CampaignView, material: str) -> Drawing:
+    """Maps of both parts against lag and distance, one row a phase and temperature."""
+    cases = sorted(view.of_material(material), key=lambda c: c.temperature_k)
+
+    def draw(axes: list[Axes]) -> None:
+        for row, case in enumerate(cases):
+            data = view.table(f"{case.folder}/van_hove.csv")
+            lag, r = (np.unique(data[c].to_numpy(float)) for c in ("lag_ps", "r_angstrom"))
+            own, distinct = (
+                data[c].to_numpy(float).reshape(len(lag), len(r))
+                for c in ("van_hove_self_a3", "van_hove_distinct")
+            )
+            edges = (log_edges(lag), even_edges(r))
+            pair = axes[2 * row : 2 * row + 2]
+            draw_map(
+                pair[0], *edges, 4.0 * np.pi * r**2 * own, span=SELF_SPAN, log=True,
+                label="4πr²$G_s$ (1/Å)", title=f"{case}: self",
+            )  # fmt: skip
+            draw_map(
+                pair[1], *edges, distinct, span=(0.0, 2.0), middle=True, label="$G_d$",
+                title=f"{case}: distinct",
+            )  # fmt: skip
+            for ax in pair:
+                ax.set_xscale("log")
+                plain_log(ax.xaxis)
+                ax.set_xlabel("lag time t (ps)")
+                ax.set_ylabel("r (Å)")
+
+    name = f"{material}-van-hove-maps"
+    title = "Maps of the van Hove functions"
+    svg = render(
+        name,
+        draw,
+        rows=len(cases),
+        cols=2,
+        size_in=(WIDE_IN, 2.3 * len(cases)),
+        label=title,
+        footer=view.footer,
     )
-    return join((tag("h3", "Temperature series"), table(head, rows), tag("p", note, css="note")))
-
-
-def _series_row(entry: dict[str, object]) -> Sequence[object]:
-    temperatures, z = entry["temperatures_k"], entry["surprise_z"]
-    assert isinstance(temperatures, list)
-    energy, cold = entry["activation_energy"], entry["at_300k"]
-    assert isinstance(energy, dict)
-    assert isinstance(cold, dict)
-    if isinstance(z, float):
-        tested = (
-            f"coldest point {number(abs(z), 2)} errors {'above' if z > 0 else 'below'} the line"
-        )
-    else:
-        tested = "not possible"
-    return [
-        ", ".join(f"{t:g}" for t in temperatures) or "none",
-        say("activation_energy", energy),
-        say("at 300 K", cold),
-        tested,
-    ]
+    look_for = (
+        "Left: a bright band at small r that stays is an ion in its cage; a second one, apart from "
+        "it, that appears with time is hopping between sites; a band that climbs is diffusion as "
+        "in a liquid. Right: white is no correlation, blue too few and red too many neighbours; "
+        "red at r = 0 is an ion that takes the place of another one. Lags in the file are even on "
+        "a log axis."
+    )
+    return Drawing(
+        name, svg, title, look_for, [f"{c.folder}/van_hove.csv" for c in cases], wide=True
+    )

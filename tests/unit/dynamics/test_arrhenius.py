@@ -107,3 +107,17 @@ def test_the_record_of_a_series_is_json_of_both_quantities():
     assert record["sigma_einstein"]["at_300k"].value == pytest.approx(sigma(300.0).value)
     assert record["d_tracer"]["activation_energy"].value == pytest.approx(0.0, abs=1e-9)
     assert record["d_tracer"]["temperatures_k"] == list(HOT)
+
+
+def test_the_line_is_the_fit_and_there_is_none_where_it_failed():
+    fit = arrhenius({t: sigma(t) for t in HOT}, times_t=True)
+    line = fit.line(300.0, 700.0)
+    assert (line["temperature_k"][0], line["temperature_k"][-1]) == pytest.approx((700.0, 300.0))
+    np.testing.assert_allclose(line["value"], [sigma(t).value for t in line["temperature_k"]])
+    widths = np.log(np.array(line["high"]) / np.array(line["low"]))
+    assert widths[-1] == widths.max()
+    points = {t: sigma(t) for t in HOT}
+    broken = arrhenius(points | {350.0: sigma(350.0, factor=10.0)}, times_t=True)
+    assert broken.surprised
+    assert broken.line(300.0, 700.0) is None
+    assert arrhenius({500.0: sigma(500.0)}, times_t=True).line(300.0, 500.0) is None

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hopecho.dynamics.msd import (
+    msd_at_lags,
     msd_by_element,
     msd_curves,
     msd_mean,
@@ -34,6 +35,12 @@ def test_fft_is_the_definition_for_odd_and_even_lengths(n_frames, n_ions, seed):
         )
 
 
+def test_single_lags_are_those_of_all():
+    x = np.cumsum(np.random.default_rng(3).normal(size=(50, 4, 3)), 0)
+    every = msd_per_ion(x, n_lags=40)
+    np.testing.assert_allclose(msd_at_lags(x, [1, 7, 39]), every[[1, 7, 39]], rtol=1e-9)
+
+
 def test_ballistic_motion_grows_as_the_square_of_time():
     x = np.arange(100.0)[:, None, None] * np.array([[[0.1, 0.2, -0.3]]])
     lags = np.arange(50)
@@ -48,6 +55,7 @@ def test_curves_are_in_order_and_the_error_covers_the_truth():
     assert curves.lag_ps[1] == 2.0
     assert curves.lag_ps[-1] == pytest.approx(0.2 * 800 * 2.0)
     assert curves.blocks.shape == (12, len(truth), 3)
+    np.testing.assert_allclose(curves.runs.mean(0), curves.msd)
     assert (np.abs(curves.msd - truth)[1:] < 4 * curves.msd_err[1:]).all()
     np.testing.assert_allclose(curves.msd_axes.sum(1), curves.msd)
 

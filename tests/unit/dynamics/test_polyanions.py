@@ -11,7 +11,6 @@ from hopecho.dynamics.polyanions import (
     density,
     find_units,
     low_pass,
-    r_phi_map,
     rotation,
     tetrahedral_angles,
 )
@@ -116,31 +115,6 @@ def test_the_low_pass_keeps_slow_and_removes_fast_swings():
     t = np.arange(4000) * 0.01
     slow, fast = (np.sin(2 * np.pi * f * t) for f in (0.1, 5.0))
     np.testing.assert_allclose(low_pass(slow + fast, stride_ps=0.01), slow, atol=1e-9)
-
-
-def test_an_ion_stands_in_its_own_cell_of_the_r_phi_map():
-    ion_r, ion_phi = 2.5, 95.0
-    x = frames(CORNERS[None])
-    ligand, along = x[0, 1], -CORNERS[0] / 2.05
-    across = np.cross(along, [0.0, 0.0, 1.0])
-    across /= np.linalg.norm(across)
-    c, s = np.cos(np.radians(ion_phi)), np.sin(np.radians(ion_phi))
-    ion = ligand + ion_r * (c * along + s * across)
-    positions = np.concatenate([x, (ion + CELL[2] - CELL[0])[None, None]], axis=1)
-    r_edges, phi_edges = np.linspace(2.0, 3.0, 11), np.linspace(0.0, 180.0, 19)
-    rho = r_phi_map(
-        positions, units_of(x), mobile=np.array([False] * 5 + [True]), cell=CELL,
-        r_edges=r_edges, phi_edges=phi_edges,
-    )  # fmt: skip
-    area = np.outer(np.diff(r_edges), np.diff(phi_edges))
-    assert (rho * area).sum() == pytest.approx(1.0)
-    where = np.unravel_index(np.argmax(rho), rho.shape)
-    assert where in ((4, 9), (5, 9))  # the edge between them is 2.5 A
-    with pytest.raises(HopechoError, match="No mobile ion"):
-        r_phi_map(
-            positions, units_of(x), mobile=np.array([False] * 5 + [True]), cell=CELL,
-            r_edges=np.array([0.1, 0.2]), phi_edges=phi_edges,
-        )  # fmt: skip
 
 
 def test_no_tetrahedron_is_an_error():

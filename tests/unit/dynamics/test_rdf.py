@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from hopecho.dynamics.rdf import perpendicular_widths, rdf
+from hopecho.dynamics.rdf import first_shell, perpendicular_widths, rdf
 from hopecho.errors import HopechoError
 
 TRICLINIC = np.array([[9.0, 0.0, 0.0], [4.0, 8.0, 0.0], [-3.0, 2.0, 10.0]])
@@ -32,6 +32,18 @@ def test_fcc_shells():
         assert result.coordination_number("Ag-Ag", r) == pytest.approx(neighbours)
     first = result.r[np.argmax(result.g["Ag-Ag"] > 0)]
     assert first == pytest.approx(a / np.sqrt(2), abs=0.02)
+    shell = first_shell(result.r, result.g["Ag-Ag"], result.coordination["Ag-Ag"])
+    assert shell.peak_angstrom == pytest.approx(a / np.sqrt(2), abs=0.1)
+    assert shell.neighbours == pytest.approx(12.0)
+
+
+def test_a_gas_and_a_shell_that_the_cell_cuts_have_no_first_shell():
+    rng = np.random.default_rng(2)
+    gas = rdf(rng.random((400, 20, 3)) @ TRICLINIC, np.full(20, 3), TRICLINIC, n_bins=40)
+    assert first_shell(gas.r, gas.g["Li-Li"], gas.coordination["Li-Li"]) is None
+    r = np.linspace(0.05, 5.0, 100)
+    late = np.exp(-0.5 * ((r - 4.5) / 0.2) ** 2)
+    assert first_shell(r, 5.0 * late, np.cumsum(late)) is None
 
 
 def test_counts_are_those_of_all_images():

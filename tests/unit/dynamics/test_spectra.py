@@ -60,7 +60,7 @@ def run_of(segment):
 
 def tetrahedra(runs, bursts, **changes):
     known = {"quench": [0] * len(runs), "masses_u": MASSES, "polyanion": POLYANION,
-             "min_residence_ps": 0.1}  # fmt: skip
+             "mobile": "Li", "min_residence_ps": 0.1}  # fmt: skip
     return polyanions(runs, bursts, **(known | changes))
 
 
@@ -142,6 +142,10 @@ def test_a_rigid_turn_is_a_rotation_and_no_change_of_angles():
     table = result.columns()
     assert {str(q) for q in table["quantity"]} == {"tilt_angle", "angular_velocity", "rotation"}
     assert len({len(v) for v in table.values()}) == 1
+    # Three Li, 5 A from the centre, about the four ligands.
+    around = result.r_phi
+    assert around is not None
+    assert 3.0 < around.r_edges[np.flatnonzero(around.density.any(1))[0]] < 4.5
 
 
 def test_finite_differences_lose_what_a_sine_says():
@@ -165,6 +169,7 @@ def test_a_material_without_tetrahedra_has_an_empty_table_and_a_reason():
     assert "No P has four S" in result.record()["reason"]
     assert (result.n_units, result.n_centres) == (0, 1)
     assert not any(len(v) for v in result.columns().values())
+    assert not any(len(v) for v in result.r_phi_columns().values())
 
 
 def test_pieces_of_one_array_are_halves_and_longer_ones_lose_their_ends():

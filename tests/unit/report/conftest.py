@@ -152,6 +152,7 @@ def write_transport(folder, phase, temperature, rng):
         rows.append(pd.DataFrame(part))
     write_csv(folder / "msd.csv", pd.concat(rows), provenance=origin())
     tracer = rows[0]
+    write_single(folder, phase, tracer, rng)
     both = {
         "lag_ps": lag,
         "msd_a2": tracer["msd_a2"],
@@ -163,6 +164,8 @@ def write_transport(folder, phase, temperature, rng):
     seen = d_a2_ps > 0.0
     d = d_a2_ps * 1e-8
     record = {
+        "d_sigma": resolved(1.6 * d, 0.3 * d, "m2/s") if seen else limit("m2/s", high=9e-12),
+        "lag_window_ps": [5.0, 20.0],
         "d_tracer": resolved(d, 0.08 * d, "m2/s")
         if seen
         else limit("m2/s", high=2.34e-12, verdict="not_seen"),
@@ -174,6 +177,12 @@ def write_transport(folder, phase, temperature, rng):
         "sigma_self": resolved(12.1, 0.9, "S/m") if seen else limit("S/m", high=0.04),
         "sigma_distinct": resolved(-7.6, 5.0, "S/m") if seen else limit("S/m", verdict="not_seen"),
     }
+    msd = {
+        "element": "Li", "d_tracer": record["d_tracer"], "d_at_longest_lag_m2_s": 1.23e-10,
+        "window_ps": [5.0, 15.0], "log_slope": {"value": 0.98, "stderr": 0.04},
+        "d_axes_m2_s": [1.1e-10, 2.2e-10, 3.3e-10], "largest_drift_angstrom": 0.0456,
+    }  # fmt: skip
+    write_json(folder / "msd.json", msd, provenance=origin())
     settings = origin(mobile="Li", hop_distance_angstrom=1.5)
     write_json(folder / "conductivity.json", record, provenance=settings)
     hops = resolved(6.77e9, 3.1e8, "1/s") if seen else limit("1/s", high=3.1e8, verdict="not_seen")
@@ -186,6 +195,7 @@ def write_transport(folder, phase, temperature, rng):
         f"g_{p}": rise * (1.0 + 2.0 * np.exp(-0.5 * ((r - 2.6 - 0.2 * k) / width) ** 2))
         for k, p in enumerate(pairs)
     }
+    peaks |= {f"n_{p}": 4.0 * rise * r / r[-1] for p in pairs}
     write_csv(folder / "rdf.csv", pd.DataFrame({"r_angstrom": r} | peaks), provenance=origin())
 
     lags = [0.05, 0.5, 5.0]
@@ -196,6 +206,25 @@ def write_transport(folder, phase, temperature, rng):
         "van_hove_distinct": np.tile(rise, 3),
     }
     write_csv(folder / "van_hove.csv", pd.DataFrame(map_), provenance=origin())
+
+
+def write_single(folder, phase, tracer, rng):
+    """Curves of three runs, and four ions in each."""
+    own = tracer[tracer["lag_ps"] > 0]
+    lag, msd = own["lag_ps"].to_numpy(), own["msd_a2"].to_numpy()
+    runs, ions = [], []
+    for run in range(3):
+        one = msd * rng.lognormal(0.0, 0.1)
+        part = {"run": run, "quench": run if phase == "amorphous" else 0, "lag_ps": lag}
+        part |= {"msd_a2": one, "collective_msd_a2": 1.6 * one}
+        part |= {"sigma_ne_s_m": one / lag, "sigma_einstein_s_m": one / lag}
+        runs.append(pd.DataFrame(part))
+        for ion in range(4):
+            axes = {f"msd_{a}_a2": msd * (ion + 1) / 7.5 for a in "xyz"}
+            each = {"run": run, "lag_ps": lag[::9], "ion": ion, "msd_a2": 3 * axes["msd_x_a2"][::9]}
+            ions.append(pd.DataFrame(each | {k: v[::9] for k, v in axes.items()}))
+    write_csv(folder / "conductivity_runs.csv", pd.concat(runs), provenance=origin())
+    write_csv(folder / "msd_ions.csv", pd.concat(ions), provenance=origin())
 
 
 def write_vibrations(folder, phase):
@@ -226,6 +255,12 @@ def write_rotation(folder, phase):
         rows.append(pd.DataFrame(part | {"density_err_per_unit": 0.02 * y}))
         widths[f"{name}_width"] = resolved(10.0, 0.2, unit, 3)
     write_csv(folder / "rotation.csv", pd.concat(rows), provenance=origin())
+    r, phi = (a.ravel() for a in np.meshgrid(np.arange(1.55, 6.0, 0.1), np.arange(1.5, 180.0, 3.0),
+                                             indexing="ij"))  # fmt: skip
+    spot = np.exp(-0.5 * ((r - 2.55) / 0.3) ** 2 - 0.5 * ((phi - 88.5) / 12.0) ** 2)
+    around = {"r_angstrom": r, "phi_degree": phi, "density_per_a_degree": spot}
+    around |= {"density_err_per_a_degree": 0.01 * spot, "relative_to_even": 2.5 * spot}
+    write_csv(folder / "r_phi.csv", pd.DataFrame(around), provenance=origin())
     life = {"bond_life": limit("ns", low=1.2, verdict="not_seen", n=0.0), "n_changed": 0}
     write_json(folder / "rotation.json", widths | life, provenance=origin())
 
@@ -233,12 +268,14 @@ def write_rotation(folder, phase):
 def series_entry(phase):
     none = {"left_out_k": list(TEMPERATURES), "temperatures_k": [], "chi2_per_dof": None}
     none |= {"activation_energy": limit("eV", verdict="not_seen"), "surprise_z": None}
-    none |= {"at_300k": limit("S/m", verdict="not_seen")}
+    none |= {"at_300k": limit("S/m", verdict="not_seen"), "line": None}
     if phase == "beta":
         return none
     line = {"activation_energy": resolved(0.231, 0.017, "eV"), "surprise_z": -1.4}
     line |= {"temperatures_k": [300.0, 400.0, 500.0], "left_out_k": [], "chi2_per_dof": 0.8}
-    return none | line | {"at_300k": resolved(1.31, 0.2, "S/m")}
+    t = np.linspace(500.0, 300.0, 5)
+    drawn = {"temperature_k": t, "value": t / 300, "low": t / 400, "high": t / 200}
+    return none | line | {"at_300k": resolved(1.31, 0.2, "S/m"), "line": drawn}
 
 
 def potential_errors(n_frames):

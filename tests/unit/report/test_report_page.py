@@ -100,9 +100,30 @@ def test_the_temperature_series_is_told_with_its_test(said):
     assert "none | not determined | not determined | not possible" in said
 
 
+def test_where_d_is_read_is_told_with_the_value_that_holds_the_cage(said):
+    assert "Where D is read" in said
+    assert "1.23 × 10⁻¹⁰ m²/s | 5.00 to 15.0 | 0.98 ± 0.040 | 1.1 × 10⁻¹⁰, 2.2 × 10⁻¹⁰" in said
+    # No window where nothing diffuses.
+    assert "no diffusion seen, D < 2.4 × 10⁻¹² m²/s (95 %) | 1.23 × 10⁻¹⁰ m²/s | – | 0.98" in said
+    assert "0.046 Å" in said
+
+
+def test_first_shells_are_in_a_table(said):
+    assert "First shells and coordination numbers" in said
+    assert "S around P" in said
+
+
+def test_mobility_has_its_runs_maps_and_temperatures(page):
+    for name in ("msd", "collective", "runs", "series", "van-hove", "van-hove-maps", "r-phi"):
+        assert f'id="figure-li3ps4-{name}"' in page
+    figures = re.findall(r"<figure.*?</figure>", page, flags=re.DOTALL)
+    (around,) = [f for f in figures if "figure-li3ps4-r-phi" in f]
+    assert "most at 2.5 Å, 88°" in around or "most at 2.6 Å, 88°" in around
+
+
 def test_every_figure_names_its_labels_and_files(page):
     figures = re.findall(r"<figure.*?</figure>", page, flags=re.DOTALL)
-    assert len(figures) == 23
+    assert len(figures) == 27
     for figure in figures:
         assert "Files:" in figure
         assert figure.count("<!-- labels: model PES -->") == 1
