@@ -1,9 +1,11 @@
-"""A file that one process holds: who comes second waits, and says so if that takes too long."""
+"""A lock that one process holds: who comes second waits, and says so if that takes too long."""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from hopecho.errors import HopechoError
@@ -11,45 +13,57 @@ from hopecho.errors import HopechoError
 WAIT_S = 60.0
 
 
-def hold(path: Path, busy: str, *, wait_s: float | None = None) -> int:
-    """Take the lock of a file; it ends with the process, and with children that inherit it.
+@contextmanager
+def held(path: Path, busy: str, *, wait_s: float | None = None) -> Iterator[int]:
+    """Hold a lock file, which is removed afterwards; the lock ends with the process at the latest.
 
     Parameters
     ----------
     path : Path
-        File to lock; made if it is not there, its contents stay.
+        File to make and lock, of nothing but this lock; its folder is made.
     busy : str
         What to say if the lock stays taken: "Another LAMMPS works in ...".
     wait_s : float, optional
         How long to wait, s (`WAIT_S`).
 
-    Returns
-    -------
+    Yields
+    ------
     int
-        Descriptor that holds the lock.
+        Descriptor that holds the lock; a child that inherits it holds the lock, too.
 
     Raises
     ------
     HopechoError
         Somebody else keeps it.
     """
+    deadline = time.monotonic() + (WAIT_S if wait_s is None else wait_s)
+    while (descriptor := _take(path)) is None:
+        if time.monotonic() > deadline:
+            fix = "wait for it or end it, then run again"
+            raise HopechoError(busy, got=f"{path} stays locked", fix=fix)
+        time.sleep(0.2)
+    try:
+        yield descriptor
+    finally:
+        # Before the lock ends: who waited for it finds the file gone, and makes his own.
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _take(path: Path) -> int | None:
+    """Lock the file; None if somebody else has it, or had it until now."""
     import fcntl  # not on Windows, where no campaign is run
 
-    limit = WAIT_S if wait_s is None else wait_s
+    path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    deadline = time.monotonic() + limit
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return descriptor
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                os.close(descriptor)
-                raise HopechoError(
-                    busy,
-                    got=f"{path} locked for more than {limit:.0f} s",
-                    fix="wait for it or end it, then run again",
-                ) from None
-            time.sleep(0.2)
-        except OSError:
-            return descriptor  # a file system without locks: go on without
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    except OSError:
+        return descriptor  # a file system without locks: go on without
+    if path.exists() and os.path.samestat(os.fstat(descriptor), os.stat(path)):
+        return descriptor
+    os.close(descriptor)
+    return None

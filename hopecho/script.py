@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import functools
 import json
 import logging
@@ -12,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hopecho.errors import HopechoError
-from hopecho.locks import hold
+from hopecho.locks import held
 
 
 def arguments(
@@ -55,13 +56,15 @@ def _log_to(path: str | None) -> None:
 
 
 @functools.cache
-def _only_one(log: Path) -> int:
+def _only_one(log: Path) -> None:
     """Be the only process that does the job of a log, as long as this one lives.
 
-    A Snakemake that was killed leaves its jobs running, and the next one starts them again.
+    A Snakemake that was killed leaves its jobs running, and the next one starts them again; it also
+    removes their logs, so that these cannot be the lock.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
-    return hold(log, f"Another process still does the job of {log}")
+    lock = held(log.with_name(f"{log.name}.lock"), f"Another process still does the job of {log}")
+    lock.__enter__()
+    atexit.register(lock.__exit__, None, None, None)
 
 
 def run(main: Callable[[], None]) -> None:

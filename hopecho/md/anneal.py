@@ -102,7 +102,7 @@ def equilibrate(
         part = restart.with_name(restart.name + ".part")
         shutil.copyfile(Path(scratch) / "end.restart", part)
         os.replace(part, restart)
-    shutil.rmtree(scratch)
+        shutil.rmtree(scratch)
     half = len(thermo["temperature"]) // 2
     return {
         "ensemble": hot.ensemble,
@@ -147,7 +147,7 @@ def relax(
         frame = write_data(Path(scratch) / DATA, structure, species)
         execute(scratch, text, "run.dump", command, lock)
         last = _one_frame(Path(scratch))
-    shutil.rmtree(scratch)
+        shutil.rmtree(scratch)
     return moved(structure, frame.leave(last.positions))
 
 
@@ -200,7 +200,7 @@ def run_quench(
         execute(scratch, text, "run.dump", command, lock, progress)
         last = _one_frame(Path(scratch))
         melt = [next(iter(read_dump(Path(scratch) / name))).positions for name in MELT_DUMPS]
-    shutil.rmtree(scratch)
+        shutil.rmtree(scratch)
     glass = moved(structure, last.positions)
     glass.set_cell(last.cell)
     glass.wrap()

@@ -206,7 +206,7 @@ def run_burst(
         part = summary.with_name(summary.name + ".part")
         part.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
         os.replace(part, summary)
-    shutil.rmtree(scratch)
+        shutil.rmtree(scratch)
     return content
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hopecho.errors import HopechoError
-from hopecho.locks import hold
+from hopecho.locks import held
 from hopecho.md.cost import cpu_seconds
 
 LOG = logging.getLogger(__name__)
@@ -134,22 +134,21 @@ class Progress:
 
 @contextmanager
 def scratch_lock(scratch: Path) -> Iterator[int]:
-    """Hold a folder against a second LAMMPS; the descriptor is to be inherited by the child.
+    """Hold a folder, which is made, against a second LAMMPS; the child inherits the descriptor.
 
     A killed parent leaves its LAMMPS running until its next line of output meets the closed pipe.
     The child holds the lock too, so a resumed job waits for it instead of writing the same files.
+    The folder is to be removed before the lock ends; the lock file stands beside it.
 
     Raises
     ------
     HopechoError
         When the folder stays in use.
     """
-    scratch.mkdir(parents=True, exist_ok=True)
-    descriptor = hold(scratch / "lock", f"Another LAMMPS works in {scratch}")
-    try:
+    lock = scratch.with_name(f"{scratch.name}.lock")
+    with held(lock, f"Another LAMMPS works in {scratch}") as descriptor:
+        scratch.mkdir(parents=True, exist_ok=True)
         yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def run_lammps(

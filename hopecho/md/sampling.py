@@ -131,7 +131,7 @@ def run_sampling_md(
             reason = f"{error.what} ({error.got})"
         items = _finite_frames(files(scratch).dump)
         thermo = join_logs([files(scratch)])
-    shutil.rmtree(scratch)
+        shutil.rmtree(scratch)
     if not reason and len(items) < steps // stride:
         reason = "coordinates are not numbers"
     later = thermo["step"] > settle

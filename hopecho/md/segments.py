@@ -135,8 +135,8 @@ def run_segment(
         content = {**(about or {}), **content}
         cost = run_cost([chunk.log for chunk in chunks], dt_fs=plan.dt_fs)
         _publish(plan, segment, content, scratch, outputs)
-    if not keep_scratch:
-        shutil.rmtree(scratch)
+        if not keep_scratch:
+            shutil.rmtree(scratch)
     fresh_ps = (plan.n_chunks - done) * plan.chunk_steps * plan.dt_fs * 1e-3
     speed = fresh_ps * 86.4 / wall_s if fresh_ps else None
     if cost is not None:

@@ -150,7 +150,7 @@ def _energies(
         shutil.copyfile(restart, Path(scratch) / START)
         execute(Path(scratch), text, "end.restart", command, lock)
         table = read_log(files(Path(scratch)).log)
-    shutil.rmtree(scratch)
+        shutil.rmtree(scratch)
     return {name: column[1:] for name, column in table.items()}
 
 

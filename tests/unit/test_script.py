@@ -1,12 +1,11 @@
 """Arguments, logs and errors of the workflow's scripts."""
 
 import logging
-import os
 
 import pytest
 
 from hopecho.errors import HopechoError
-from hopecho.locks import hold
+from hopecho.locks import held
 from hopecho.script import arguments, run
 
 
@@ -74,14 +73,12 @@ def test_a_defect_is_not_hidden():
 def test_one_job_is_done_by_one_process(tmp_path, monkeypatch, capsys):
     """A Snakemake that was killed leaves its jobs running; the next one starts them again."""
     log = tmp_path / "a.log"
-    log.write_text("of the job that still runs\n")
-    other = hold(log, "busy")
     monkeypatch.setattr("hopecho.locks.WAIT_S", 0.0)
-    with pytest.raises(SystemExit) as stop:
-        run(lambda: arguments(["--log", str(log)], "doc"))
-    assert stop.value.code == 1
-    assert "Another process still does the job" in capsys.readouterr().err
-    assert log.read_text() == "of the job that still runs\n"
-    os.close(other)
+    with held(tmp_path / "a.log.lock", "busy"):
+        with pytest.raises(SystemExit) as stop:
+            run(lambda: arguments(["--log", str(log)], "doc"))
+        assert stop.value.code == 1
+        assert "Another process still does the job" in capsys.readouterr().err
+        assert not log.exists()
     arguments(["--log", str(log)], "doc")
     assert log.read_text() == ""
