@@ -21,10 +21,8 @@ with held(path, "busy") as lock:
     if who == "child":
         subprocess.Popen(["sleep", seconds], pass_fds=[lock], stdout=subprocess.DEVNULL)
     print("held", flush=True)
-    if who == "self":
-        time.sleep(float(seconds))
+    time.sleep(float(seconds))
     if who == "cleaner":
-        time.sleep(float(seconds))
         shutil.rmtree(path.parent)
 """
 
