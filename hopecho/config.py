@@ -283,10 +283,15 @@ def _check_meaning(config: dict[str, Any], files: Sequence[Path]) -> None:
             _fail(files, ("run",), f"names the unknown material '{material}'", material, fix)
         for phase in phases:
             _check_phase(config, files, ("run", material), phase)
-    for name in config["run"]:
-        _check_material(config["materials"][name], files, ("materials", name))
+    for name, entry in config["materials"].items():
+        _check_material(entry, files, ("materials", name))
     for problem in own_plan.problems(config):
         _fail(files, problem.key, problem.what, problem.got, problem.fix)
+    for name, phases in config["run"].items():
+        echo = any(own_plan.tensors(config, name, phase) for phase in phases)
+        if echo and not config["materials"][name]["isotope"]:
+            fix = "name a nucleus of the mobile ion, or set labels.efg: false"
+            _fail(files, ("materials", name, "isotope"), "is needed for an echo", "none", fix)
     if own_plan.learned(config):
         _check_simulated(config, files)
     first, last = config["correlation"]["echo_tm_us"]
@@ -396,7 +401,7 @@ def _check_material(entry: dict[str, Any], files: Sequence[Path], key: Key) -> N
         "mobile": [entry["mobile"]],
         "oxidation": list(entry["oxidation"]),
         "polyanion": [polyanion["centre"], polyanion["ligand"]],
-        "isotope": [re.sub(r"^\d+", "", entry["isotope"])],
+        "isotope": [re.sub(r"^\d+", "", entry["isotope"])] if entry["isotope"] else [],
     }
     for part, symbols in named.items():
         for symbol in symbols:

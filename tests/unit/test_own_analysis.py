@@ -53,6 +53,74 @@ def test_transport_of_ones_own_runs(capsys):
     assert read_json("out/hops.json")["n_hops"]
 
 
+CONDUCTORS = """
+materials:
+  na3sbs4:
+    elements: [Na, Sb, S]
+    mobile: Na
+    isotope: 23Na
+    oxidation: {Na: 1, Sb: 5, S: -2}
+    masses_u: {Na: 22.990, Sb: 121.76, S: 32.06}
+    polyanion: {centre: Sb, ligand: S, cutoff_angstrom: 3.0}
+  agi:
+    elements: [Ag, I]
+    mobile: Ag
+    isotope: ""
+    oxidation: {Ag: 1, I: -1}
+    masses_u: {Ag: 107.87, I: 126.90}
+    polyanion: {centre: Ag, ligand: I, cutoff_angstrom: 3.2}
+"""
+CORNERS = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) * 2.36 / np.sqrt(3)
+
+
+def framework(material):
+    """Atomic numbers and places: SbS4 on a cubic lattice, or I on one."""
+    grid = np.array(list(np.ndindex(2, 2, 2))) * 9.0
+    if material == "agi":
+        return np.full(8, 53), grid
+    units = np.concatenate([grid[:, None], grid[:, None] + CORNERS], axis=1)
+    return np.tile([51, 16, 16, 16, 16], 8), units.reshape(-1, 3)
+
+
+@pytest.mark.parametrize(("material", "mobile", "n_mobile"), [("na3sbs4", 11, 24), ("agi", 47, 8)])
+def test_other_conductors_need_their_entry_in_the_configuration_only(material, mobile, n_mobile):
+    Path("more.yaml").write_text(CONDUCTORS)
+    numbers, places = framework(material)
+    paths = []
+    for k in range(3):
+        rng = np.random.default_rng(k)
+        ions = rng.uniform(0, EDGE, (n_mobile, 3))
+        ions = ions + np.cumsum(rng.normal(scale=STEP, size=(600, n_mobile, 3)), axis=0)
+        still = places + rng.normal(scale=0.02, size=(600, len(places), 3))
+        x, z = np.concatenate([ions, still], axis=1), np.append(np.full(n_mobile, mobile), numbers)
+        paths.append(f"{material}{k}.h5md")
+        write_segment(paths[-1], Segment(np.arange(600) * STRIDE, x, np.eye(3) * EDGE, z))
+    argv = ["transport", *paths, "--output", "out", "--temperature-k", "400"]
+    assert main([*argv, "--configfile", "more.yaml", "--material", material]) == 0
+    record = read_json("out/conductivity.json")
+    d, h = record["d_tracer"], record["haven_ratio"]
+    assert abs(d["value"] - STEP**2 / (2 * STRIDE) * 1e-8) < 4 * d["stderr"]
+    assert abs(h["value"] - 1.0) < 4 * h["stderr"]
+    assert set(read_csv("out/msd_ions.csv")["ion"]) == set(range(n_mobile))
+    around, angles = read_csv("out/r_phi.csv"), read_json("out/rotation.json")
+    if material == "agi":  # no nucleus for an echo, and no polyanions
+        assert len(around) == 0
+        return
+    assert angles["n_units"] == 3 * 8
+    # The Na are anywhere, also near the ligands.
+    area = 0.1 * 3.0
+    assert around["density_per_a_degree"].sum() * area == pytest.approx(1.0)
+    assert around["relative_to_even"].mean() == pytest.approx(1.0, abs=0.3)
+
+
+def test_an_echo_without_a_nucleus_is_refused(capsys):
+    Path("run.yaml").write_text(CONDUCTORS + "run: {agi: [beta]}\n")
+    assert main(["check", "--configfile", "run.yaml"]) == 1
+    said = capsys.readouterr().err
+    assert "materials.agi.isotope' is needed for an echo" in said
+    assert "labels.efg: false" in said
+
+
 def test_mistakes_of_runs_are_named(capsys):
     runs = write_runs(2)
     argv = ["--output", "out", "--temperature-k", "400"]
