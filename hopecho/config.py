@@ -31,8 +31,14 @@ Key = tuple[str, ...]
 STRUCTURE_KEYS = ("kind", "structure", "supercell", "quenches", "replicas")
 """Of a phase that is built; one that brings its trajectories needs none of them."""
 
-MAX_ENTRIES, MAX_DEPTH = 100_000, 30
-"""Of a configuration: hundreds of times what a campaign needs."""
+MAX_BYTES, MAX_ENTRIES, MAX_LIST, MAX_DEPTH = 1 << 18, 100_000, 5_000, 30
+"""Of a configuration: far more than a campaign needs."""
+
+SMALLEST, LARGEST = 1e-30, 1e30
+"""Numbers beyond overflow in the first product."""
+
+MAX_JOBS, MAX_COPIES = 200_000, 100_000
+"""Jobs of one kind (Snakemake plans ten thousand in half a minute); cells of a supercell."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,10 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
         If the file is missing, is not YAML, or does not hold a mapping.
     """
     try:
-        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        size = Path(path).stat().st_size
+        if size > MAX_BYTES:
+            raise ValueError(f"{size} bytes, more than {MAX_BYTES}")
+        data = _constructed(Path(path).read_text(encoding="utf-8"), path)
     except OSError as error:
         raise HopechoError(
             f"cannot read {path}", got=str(error), fix="check --configfile"
@@ -75,8 +84,63 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
         raise HopechoError(f"{path} is not valid YAML", got=problem) from None
     if not isinstance(data, dict):
         raise HopechoError(f"{path} does not hold a mapping", got=type(data).__name__)
-    _check_size(data, path)
     return data
+
+
+def _constructed(text: str, path: str | Path) -> Any:
+    """Build the data of a YAML text, whose nodes are checked first."""
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _check_nodes(node, path)
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _check_nodes(root: yaml.Node, path: str | Path) -> None:
+    """Refuse keys that stand twice, and aliases (and merged mappings) that unfold without end.
+
+    Merged mappings (``<<``) unfold while the data are built, so that counting entries afterwards
+    would be too late.
+    """
+    waiting, count = [(root, 0)], 0
+    while waiting:
+        node, depth = waiting.pop()
+        children: list[yaml.Node] = []
+        if isinstance(node, yaml.MappingNode):
+            children = [part for pair in node.value for part in pair]
+            _check_keys([key for key, _ in node.value], path)
+        elif isinstance(node, yaml.SequenceNode):
+            children = list(node.value)
+        count += len(children)
+        if count > 2 * MAX_ENTRIES or depth > MAX_DEPTH or len(children) > 2 * MAX_LIST:
+            raise _too_large(path)
+        waiting += [(child, depth + 1) for child in children]
+
+
+def _check_keys(keys: Sequence[yaml.Node], path: str | Path) -> None:
+    """YAML's readers keep the last of two equal keys and lose the first without a word."""
+    seen: set[str] = set()
+    for key in keys:
+        if isinstance(key, yaml.ScalarNode) and key.value != "<<":
+            if key.value in seen:
+                raise HopechoError(
+                    f"{path}: the key '{key.value}' stands twice in one place",
+                    got=f"again in line {key.start_mark.line + 1}",
+                    fix="write it once: the first one would be lost",
+                )
+            seen.add(key.value)
+
+
+def _too_large(path: str | Path) -> HopechoError:
+    return HopechoError(
+        f"{path} holds too many entries, or too many inside one another",
+        got=f"more than {MAX_ENTRIES}, {MAX_LIST} in one list, or deeper than {MAX_DEPTH}",
+        fix="write out YAML aliases (&name, *name)",
+    )
 
 
 def _check_size(data: Mapping[str, Any], path: str | Path) -> None:
@@ -85,7 +149,8 @@ def _check_size(data: Mapping[str, Any], path: str | Path) -> None:
     Raises
     ------
     HopechoError
-        There are more than `MAX_ENTRIES` entries, or more than `MAX_DEPTH` inside one another.
+        There are more than `MAX_ENTRIES` entries, `MAX_LIST` of them in one place, or more than
+        `MAX_DEPTH` inside one another.
     """
     waiting: list[tuple[Any, int]] = [(data, 0)]
     count = 0
@@ -94,12 +159,8 @@ def _check_size(data: Mapping[str, Any], path: str | Path) -> None:
         items = value.values() if isinstance(value, Mapping) else ()
         items = value if isinstance(value, list | tuple | set) else items
         count += len(items)
-        if count > MAX_ENTRIES or depth > MAX_DEPTH:
-            raise HopechoError(
-                f"{path} holds too many entries, or too many inside one another",
-                got=f"more than {MAX_ENTRIES}, or deeper than {MAX_DEPTH}",
-                fix="write out YAML aliases (&name, *name)",
-            )
+        if count > MAX_ENTRIES or depth > MAX_DEPTH or len(items) > MAX_LIST:
+            raise _too_large(path)
         waiting += [(item, depth + 1) for item in items]
 
 
@@ -140,6 +201,9 @@ def validate(config: Mapping[str, Any], *, files: Sequence[Path] = ()) -> dict[s
     HopechoError
         On the first error, with file, key, value, and the nearest known key or the fix.
     """
+    for path in files:
+        if path.is_file():
+            load_yaml(path)  # what merging hides: a key that stands twice
     schema = load_yaml(PROJECT_ROOT / "schemas" / "config.schema.yaml")
     _check_size(config, files[-1] if files else "the configuration")
     checked = _string_keys(config)
@@ -149,7 +213,7 @@ def validate(config: Mapping[str, Any], *, files: Sequence[Path] = ()) -> dict[s
     )
     if errors:
         raise _schema_error(errors[0], files)
-    _check_finite(checked, (), files)
+    _check_numbers(checked, (), files)
     checked = _canonical_numbers(checked, schema, schema)
     _check_meaning(checked, files)
     return checked
@@ -218,7 +282,7 @@ def _schema_error(error: jsonschema.ValidationError, files: Sequence[Path]) -> H
         full = (*key, unknown)
         return HopechoError(
             f"{_where(full, files)}: unknown key '{_dotted(full)}'",
-            got=f"{unknown}: {error.instance[unknown]!r}",
+            got=f"{unknown}: {_shown(error.instance[unknown])}",
             fix=f"did you mean '{_dotted((*key, near[0]))}'?"
             if near
             else f"known keys here: {', '.join(known)}",
@@ -231,7 +295,7 @@ def _schema_error(error: jsonschema.ValidationError, files: Sequence[Path]) -> H
         )
     return HopechoError(
         f"{_where(key, files)}: '{_dotted(key)}' is not valid",
-        got=repr(error.instance),
+        got=_shown(error.instance),
         fix=_expectation(error),
     )
 
@@ -256,18 +320,27 @@ def _expectation(error: jsonschema.ValidationError) -> str:
 
 def _fail(files: Sequence[Path], key: Key, problem: str, got: object, fix: str) -> None:
     where = _where(key, files)
-    shown = got if isinstance(got, str) else repr(got)
+    shown = got if isinstance(got, str) else _shown(got)
     raise HopechoError(f"{where}: '{_dotted(key)}' {problem}", got=shown, fix=fix)
 
 
-def _check_finite(value: Any, key: Key, files: Sequence[Path]) -> None:
+def _shown(value: object) -> str:
+    """A value as a message shows it; a number of ten thousand digits has no decimal form."""
+    if isinstance(value, int) and abs(value) > LARGEST:
+        return f"an integer of {value.bit_length()} bits"
+    return repr(value)[:200]
+
+
+def _check_numbers(value: Any, key: Key, files: Sequence[Path]) -> None:
     """YAML knows .nan and .inf, which no limit of a schema stops and no JSON holds."""
-    if isinstance(value, float) and not math.isfinite(value):
-        _fail(files, key, "is not finite", value, "give a finite number")
+    if isinstance(value, int | float) and value and not SMALLEST <= abs(value) <= LARGEST:
+        finite = isinstance(value, int) or math.isfinite(value)
+        problem = "is no size of anything" if finite else "is not finite"
+        _fail(files, key, problem, value, "give a finite number")
     items = value.items() if isinstance(value, dict) else ()
     items = enumerate(value) if isinstance(value, list) else items
     for part, entry in items:
-        _check_finite(entry, (*key, str(part)), files)
+        _check_numbers(entry, (*key, str(part)), files)
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:
@@ -309,6 +382,7 @@ def _check_simulated(config: dict[str, Any], files: Sequence[Path]) -> None:
     _check_initial(config, files)
     _check_potential(config["potential"], files)
     _check_lengths(config, files)
+    _check_plan(config, files)
     _check_honesty(config, files)
 
 
@@ -395,6 +469,8 @@ def _check_honesty(config: dict[str, Any], files: Sequence[Path]) -> None:
 
 
 def _check_material(entry: dict[str, Any], files: Sequence[Path], key: Key) -> None:
+    from ase.data import chemical_symbols
+
     elements = entry["elements"]
     polyanion = entry["polyanion"]
     named = {
@@ -408,6 +484,10 @@ def _check_material(entry: dict[str, Any], files: Sequence[Path], key: Key) -> N
             if symbol not in elements:
                 fix = f"add it to {_dotted(key)}.elements or correct {part}"
                 _fail(files, (*key, part), f"names '{symbol}', not an element here", elements, fix)
+    unknown = sorted(set(elements) - set(chemical_symbols[1:]))
+    if unknown:
+        fix = "give symbols of elements"
+        _fail(files, (*key, "elements"), "names no element", ", ".join(unknown), fix)
     for part in ("oxidation", "masses_u"):
         missing = [e for e in elements if e not in entry[part]]
         if missing:
@@ -451,6 +531,46 @@ def _check_lengths(config: dict[str, Any], files: Sequence[Path]) -> None:
     if learning["stride_ps"] * 4 > learning["md_ps"]:
         fix = "set learning.stride_ps to at most a quarter of learning.md_ps"
         _fail(files, ("learning", "stride_ps"), "is too long", learning["stride_ps"], fix)
+
+
+def _check_plan(config: dict[str, Any], files: Sequence[Path]) -> None:
+    """Refuse a campaign whose jobs could not even be listed."""
+    md, learning, heldout = config["md"], config["learning"], config["heldout"]
+    used = [p for material in config["run"] for p in own_plan.simulated(config, material)]
+    for phase in sorted({*used, *learning["phases"]}):
+        copies = math.prod(config["phases"][phase]["supercell"])
+        if copies > MAX_COPIES:
+            fix = f"repeat the cell at most {MAX_COPIES} times"
+            _fail(files, ("phases", phase, "supercell"), "is too large", copies, fix)
+    segments = sum(
+        math.prod(config["phases"][p][name] for name in ("quenches", "replicas"))
+        * max(1.0, md["length_ps"][p][str(t)] / md["segment_ps"])
+        for p in used
+        for t in md["temperatures_k"]
+    )
+    n_phases = len(learning["phases"])
+    sampled = n_phases * len(learning["temperatures_k"]) * learning["seeds"]
+    frames = max(
+        sampled * config["efg"]["train_frames_per_run"],
+        n_phases * heldout["runs"] * heldout["frames_per_run"],
+        n_phases * max(learning["initial_per_phase"], learning["audit_per_phase"]),
+        learning["select_per_round"],
+    )
+    grids = {name: config[name]["grid"].values() for name in ("potential", "efg")}
+    planned: tuple[tuple[Key, float, str], ...] = (
+        (("md", "segment_ps"), segments, "segments of production"),
+        (("learning", "seeds"), sampled, "sampling runs of a round"),
+        (("labels", "per_job"), frames / config["labels"]["per_job"], "batches of labels"),
+        (("validation", "replicas"), config["validation"]["replicas"], "runs to compare"),
+        *(
+            ((name, "grid"), math.prod(map(len, values)), "combinations")
+            for name, values in grids.items()
+        ),
+    )
+    for key, count, what in planned:
+        if count > MAX_JOBS:
+            fix = "correct lengths and counts, or put more into one job"
+            _fail(files, key, f"leads to too many {what}", f"{count:.3g} of {MAX_JOBS}", fix)
 
 
 def _check_lags(

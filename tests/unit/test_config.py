@@ -136,11 +136,60 @@ WRONG = {
         "md: {temperatures_k: [300, 450]}",
         ["'md.length_ps.amorphous'", "450 K", "md.length_ps.amorphous.450"],
     ),
+    "element that is none": (
+        "materials: {li3ps4: {elements: [Li, P, S, Xx]}}",
+        ["'materials.li3ps4.elements'", "got: Xx", "symbols of elements"],
+    ),
+    "key that stands twice": (
+        "md: {dt_fs: 1.0}\nlabels: {per_job: 3}\nmd: {stride_ps: 0.1}\n",
+        ["'md' stands twice", "again in line 3", "the first one would be lost"],
+    ),
+    "more replicas than can be listed": (
+        "phases: {beta: {replicas: 900000}}",
+        ["'md.segment_ps'", "too many segments of production", "of 200000"],
+    ),
+    "count without sense": (
+        "phases: {beta: {replicas: 1000000000000}}",
+        ["'phases.beta.replicas'", "got: 1000000000000", "at most 1000000"],
+    ),
+    "run without end": (
+        "md: {length_ps: {beta: {300: 1.0e+20}}}",
+        ["'md.segment_ps'", "too many segments of production"],
+    ),
+    "number that overflows": (
+        "md: {equilibrate_ps: 1.0e+308}",
+        ["'md.equilibrate_ps'", "got: 1e+308", "no size of anything"],
+    ),
+    "integer that overflows": (
+        f"seed: 1{'0' * 400}",
+        ["'seed'", "got: an integer of 1329 bits", "no size of anything"],
+    ),
+    "supercell beyond memory": (
+        "phases: {beta: {supercell: [1000, 1000, 1000]}}",
+        ["'phases.beta.supercell'", "got: 1000000000", "at most 100000"],
+    ),
+    "labels without end": (
+        "heldout: {runs: 100000, frames_per_run: 1000}",
+        ["'labels.per_job'", "too many batches of labels"],
+    ),
+    "grid without end": (
+        "potential: {grid: {"
+        + ", ".join(
+            f"{name}: [{', '.join(str(k + 1) for k in range(60))}]"
+            for name in ("ridge_2b", "ridge_3b", "curvature_2b", "curvature_3b")
+        )
+        + "}}",
+        ["'potential.grid'", "too many combinations", "1.3e+07"],
+    ),
     "sampling stride too long": (
         "learning: {md_ps: 1.0, stride_ps: 0.5}",
         ["'learning.stride_ps'", "0.5", "quarter of learning.md_ps"],
     ),
 }
+
+
+ELSEWHERE = {"temperature without a length", "stride that is no multiple of the step"}
+ELSEWHERE |= {"more replicas than can be listed", "run without end", "labels without end"}
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -149,9 +198,8 @@ def test_a_mistake_is_named_with_file_key_value_and_remedy(tmp_path, name):
     message, path = failure(tmp_path, overlay)
     assert "fix: " in message
     for part in [*parts, path]:
-        # The default holds the length that a stride of the overlay is too long for.
-        if part == path and name in ("temperature without a length",
-                                     "stride that is no multiple of the step"):  # fmt: skip
+        # The default holds the key that is named.
+        if part == path and name in ELSEWHERE:
             part = "config.yaml"
         assert part in message
 

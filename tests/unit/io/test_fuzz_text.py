@@ -285,6 +285,11 @@ BOMBS = {
     + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 60)),
     "itself": "a: &a [*a]\n",
     "depth": "a: " + "[" * 5000,
+    "merged": "a0: &a0 {x: 1}\n"
+    + "".join(f"a{i}: &a{i} {{<<: [*a{i - 1}, *a{i - 1}]}}\n" for i in range(1, 60)),
+    "long list": "a: [" + "1, a, " * 20_000 + "]\n",
+    "large": "# x\n" * 100_000 + "a: 1\n",
+    "twice": "md: {dt_fs: 1.0}\nmd: {stride_ps: 1.0}\n",
     "date": "a: 2026-13-45\n",
     "object": "a: !!python/object/apply:os.system ['touch owned']\n",
     "binary": "a: \x00\n",
