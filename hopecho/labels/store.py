@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,8 +89,12 @@ class LabelStore:
         HopechoError
             The file is damaged.
         """
-        data = self._read(self._path(key))
-        return None if data is None else _label_from(data)
+        path = self._path(key)
+        data = self._read(path)
+        if data is None:
+            return None
+        with _reading(path):
+            return _checked_label(data, key)
 
     def atoms(self, key: str) -> Atoms:
         """Structure of a label (or of a quarantine record) as it was sent to the code.
@@ -100,14 +104,19 @@ class LabelStore:
         HopechoError
             The store knows no such key, or the file is damaged.
         """
-        data = self._read(self._path(key)) or self._read(self._path(key, _QUARANTINE))
+        path = self._path(key)
+        data = self._read(path)
+        if data is None:
+            path = self._path(key, _QUARANTINE)
+            data = self._read(path)
         if data is None:
             raise HopechoError(
                 "The label store has no such label",
                 got=f"{key} in {self.root}",
                 fix="run the label rule again, or check labels.store",
             )
-        return _structure_from(data)
+        with _reading(path):
+            return _structure_from(data)
 
     def put(self, label: Label, atoms: Atoms) -> str:
         """Store a label with its structure; return its key.
@@ -156,13 +165,12 @@ class LabelStore:
 
     def quarantined(self, key: str) -> Quarantine | None:
         """Quarantine record of a key, or None."""
-        data = self._read(self._path(key, _QUARANTINE))
+        path = self._path(key, _QUARANTINE)
+        data = self._read(path)
         if data is None:
             return None
-        values = {n: data[n] for n in Quarantine.__dataclass_fields__ if n in data}
-        values["reasons"] = tuple(values["reasons"])
-        values["attempts"] = tuple(values.get("attempts", ()))
-        return Quarantine(**values)
+        with _reading(path):
+            return _record_from(data, key)
 
     def release(self, key: str) -> None:
         """Remove the quarantine record of a key."""
@@ -190,7 +198,7 @@ class LabelStore:
         for suffix in ("", _QUARANTINE):
             path = self._path(key, suffix)
             try:
-                self._read(path)
+                self.quarantined(key) if suffix else self.get(key)
             except HopechoError:
                 aside.append(path.with_name(f"{path.name}.damaged"))
                 path.rename(aside[-1])
@@ -205,35 +213,27 @@ class LabelStore:
                 data = self._read(path)
                 if data is None:
                     continue
-                key = data["key"] if path.stem.endswith(_QUARANTINE) else _label_from(data).key
-                if key != name:
-                    problems.append(f"{path}: holds {key}")
-                elif (
-                    "label" in data
-                    and structure_hash(_structure_from(data)) != (data["label"]["structure"])
-                ):
-                    problems.append(f"{path}: label and structure do not belong together")
+                read = _record_from if path.stem.endswith(_QUARANTINE) else _checked_label
+                with _reading(path):
+                    read(data, name)
             except HopechoError as error:
                 problems.append(f"{path}: {error.got}")
         return problems
 
     def _path(self, key: str, suffix: str = "") -> Path:
+        if not key.isalnum():
+            raise HopechoError("A label's key is letters and digits", got=repr(key)[:80])
         return self.root / key[:2] / key[2:4] / f"{key}{suffix}.json"
 
     def _read(self, path: Path) -> dict[str, Any] | None:
         try:
-            data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            checksum = data.pop("checksum")
-            if data.get("format") != _FORMAT or checksum != _checksum(data):
-                raise ValueError("format or checksum does not fit")
+            with _reading(path):
+                data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+                checksum = data.pop("checksum")
+                if data.get("format") != _FORMAT or checksum != _checksum(data):
+                    raise ValueError("format or checksum does not fit")
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise HopechoError(
-                f"A file of the label store is damaged: {path}",
-                got=str(error),
-                fix="delete the file; the label is computed again",
-            ) from error
         return data
 
     def _write(self, path: Path, data: dict[str, Any]) -> None:
@@ -258,6 +258,22 @@ class LabelStore:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Whatever a damaged file makes its reader raise becomes an error that names the file."""
+    try:
+        yield
+    except (
+        *(ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError),
+        *(RecursionError, IsADirectoryError, HopechoError),
+    ) as error:
+        raise HopechoError(
+            f"A file of the label store is damaged: {path}",
+            got=error.what if isinstance(error, HopechoError) else str(error),
+            fix="delete the file; the label is computed again",
+        ) from error
 
 
 def _shortened(log: str) -> str:
@@ -312,3 +328,38 @@ def _label_from(data: Mapping[str, Any]) -> Label:
     for name in ("forces", "stress", "efg"):
         values[name] = None if values[name] is None else np.array(values[name], dtype=float)
     return Label(**values)
+
+
+def _checked_label(data: Mapping[str, Any], key: str) -> Label:
+    """Label of a file that must be that of its name, with its structure and whole arrays."""
+    label, atoms = _label_from(data), _structure_from(data)
+    if label.key != key:
+        raise ValueError(f"it holds {label.key}")
+    if structure_hash(atoms) != label.structure:
+        raise ValueError("label and structure do not belong together")
+    n = len(atoms)
+    arrays = {
+        "forces": (label.forces, (n, 3)),
+        "stress": (label.stress, (6,)),
+        "efg": (label.efg, (n, 3, 3)),
+    }
+    for name, (array, shape) in arrays.items():
+        if array is not None and array.shape != shape:
+            raise ValueError(f"{name} of shape {array.shape} for {n} atoms")
+        if array is not None and not np.isfinite(array).all():
+            raise ValueError(f"{name} are not finite")
+    if not np.isfinite(label.energy):
+        raise ValueError("the energy is not finite")
+    return label
+
+
+def _record_from(data: Mapping[str, Any], key: str) -> Quarantine:
+    values = {n: data[n] for n in Quarantine.__dataclass_fields__ if n in data}
+    values["reasons"] = tuple(values["reasons"])
+    values["attempts"] = tuple(values.get("attempts", ()))
+    record = Quarantine(**values)
+    if record.key != key:
+        raise ValueError(f"it holds {record.key}")
+    if not all(isinstance(reason, str) for reason in record.reasons):
+        raise ValueError("reasons are no words")
+    return record

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from hopecho.io.extxyz import read_frames, write_frames
 from hopecho.labels.batch import Rules, backend_key, label_batch, read_labels
 from hopecho.labels.interface import Label, LabelFailure, settings_hash, structure_hash
 from hopecho.labels.quality import Limits
-from hopecho.labels.store import LabelStore
+from hopecho.labels.store import LabelStore, _checksum
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -171,6 +172,66 @@ def test_file_under_a_wrong_name_is_found(tmp_path):
     path = next(tmp_path.rglob("*.json"))
     path.rename(path.with_name("f" * 64 + ".json"))
     assert "holds" in store.verify()[0]
+    place = tmp_path / "ff/ff" / f"{'f' * 64}.json"
+    place.parent.mkdir(parents=True)
+    next(tmp_path.rglob("*.json")).rename(place)
+    with pytest.raises(HopechoError, match=r"damaged: .*ffff\.json"):
+        store.get("f" * 64)
+
+
+BAD_CONTENT = {
+    "no label": lambda data: data.pop("label"),
+    "unknown field": lambda data: data["label"].update(colour="red"),
+    "fewer forces": lambda data: data["label"]["forces"].pop(),
+    "forces in another shape": lambda data: data["label"].update(forces=[1.0, 2.0]),
+    "ragged tensors": lambda data: data["label"]["efg"][0].pop(),
+    "words for forces": lambda data: data["label"].update(forces=[["x", "y", "z"]]),
+    "energy of no size": lambda data: data["label"].update(energy=float("inf")),
+    "no energy": lambda data: data["label"].update(energy=None),
+    "another structure": lambda data: data["structure"]["positions"][0].reverse(),
+    "no structure": lambda data: data.pop("structure"),
+    "structure of another kind": lambda data: data.update(structure=[1]),
+}
+
+
+@pytest.mark.parametrize("name", BAD_CONTENT)
+def test_content_that_cannot_be_is_refused_whatever_its_checksum(tmp_path, name):
+    """Whoever writes a file can write its checksum too."""
+    store, atoms = LabelStore(tmp_path), frame(0)
+    key = store.put(label_of(atoms), atoms)
+    path = next(tmp_path.rglob("*.json"))
+    data = json.loads(path.read_text())
+    del data["checksum"]
+    BAD_CONTENT[name](data)
+    path.write_text(json.dumps({"checksum": _checksum(data)} | data))
+    with pytest.raises(HopechoError, match="damaged") as caught:
+        store.get(key)
+    assert str(path) in caught.value.what
+    assert len(store.verify()) == 1
+    assert [aside.name for aside in store.set_aside_damaged(key)] == [f"{path.name}.damaged"]
+    assert store.get(key) is None
+
+
+def test_a_record_of_a_failure_that_cannot_be_is_refused(tmp_path):
+    store, atoms = LabelStore(tmp_path), frame(0)
+    key = label_of(atoms).key
+    store.quarantine(key, atoms, part="efg", reasons=["efg_trace"], log="")
+    path = next(tmp_path.rglob("*.json"))
+    good = json.loads(path.read_text())
+    del good["checksum"]
+    for change in ({"reasons": 3}, {"reasons": [[1]]}, {"key": "f" * 64}, {"structure": None}):
+        data = good | change
+        path.write_text(json.dumps({"checksum": _checksum(data)} | data))
+        with pytest.raises(HopechoError, match="damaged"):
+            _ = store.quarantined(key), store.atoms(key)
+
+
+@pytest.mark.parametrize("key", ["../../etc/passwd", "a/b", "", "..", "a b", "x\0"])
+def test_a_key_is_no_path(tmp_path, key):
+    store = LabelStore(tmp_path)
+    for use in (store.get, store.quarantined, store.drop, store.atoms):
+        with pytest.raises(HopechoError, match="letters and digits"):
+            use(key)
 
 
 WRITER = """
