@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -106,6 +107,7 @@ def load_model(path: Path | str) -> EfgModel:
 
 
 def _model_from_arrays(a: dict[str, Array]) -> EfgModel:
+    _check_numbers(a)
     spec = _spec(a)
     inducing, expected = None, spec.n_features
     if "zeta" in a:
@@ -116,13 +118,7 @@ def _model_from_arrays(a: dict[str, Array]) -> EfgModel:
             int(a["zeta"]),
         )
         expected = 5 * inducing.count
-    if len(a["weights"]) != expected:
-        raise ValueError(f"{len(a['weights'])} weights, {expected} expected")
-    if a["members"].shape[1:] != a["weights"].shape:
-        raise ValueError(f"members {a['members'].shape} for weights {a['weights'].shape}")
-    bad = [name for name in ("weights", "members", "table", "basis") if not _finite(a[name])]
-    if bad:
-        raise ValueError(f"NaN or infinity in {', '.join(bad)}")
+    _check_shapes(a, spec, inducing, expected)
     n_structures, n_tensors = (int(x) for x in a["counts"])
     return EfgModel(
         spec,
@@ -139,8 +135,66 @@ def _model_from_arrays(a: dict[str, Array]) -> EfgModel:
     )
 
 
-def _finite(array: Array) -> bool:
-    return array.dtype.kind in "iuf" and bool(np.isfinite(array).all())
+_NUMBERS = (
+    *("basis", "basis_size", "table", "table_centre", "widths", "weights", "members"),
+    *("calibration", "ridge", "counts", "probe", "elements"),
+    *("novelty_mean", "novelty_axes", "novelty_variance", "novelty_limits"),
+    *("inducing_channels", "inducing_long_range", "inducing_scale", "zeta"),
+)
+_LARGEST_L, _LONGEST_A, _SHARPEST_A = 100, 50.0, 0.2
+"""Of l, of a cutoff, and of the width of lattice sums: beyond them one tensor takes for ever."""
+
+
+def _check_numbers(a: Mapping[str, Array]) -> None:
+    """Finite numbers throughout, and a basis as large as its table: nothing is made before."""
+    bad = [
+        name
+        for name in _NUMBERS
+        if name in a and not (a[name].dtype.kind in "iuf" and np.isfinite(a[name]).all())
+    ]
+    if bad:
+        raise ValueError(f"no numbers, or NaN or infinity, in {', '.join(bad)}")
+    n_radial, l_max = (int(x) for x in a["basis_size"])
+    table = a["table"]
+    if l_max > _LARGEST_L or table.ndim != 3 or not len(table):
+        raise ValueError(f"l_max {l_max}, a radial table of shape {table.shape}")
+    if table.shape[1:] != (4, (l_max + 1) * n_radial) or a["table_centre"].shape != (n_radial,):
+        raise ValueError(f"a radial table of shape {table.shape} for {n_radial} functions an l")
+    cutoff, width = float(a["basis"][0]), float(a["widths"][1])
+    if cutoff > _LONGEST_A or (width and not _SHARPEST_A <= width <= _LONGEST_A):
+        raise ValueError(f"a cutoff of {cutoff} A, lattice sums of width {width} A")
+    elements = a["elements"].tolist()
+    if a["elements"].ndim != 1 or not 1 <= len(set(elements)) == len(elements):
+        raise ValueError(f"elements {elements}")
+
+
+def _check_shapes(
+    a: Mapping[str, Array], spec: FeatureSpec, inducing: Inducing | None, n_weights: int
+) -> None:
+    """Every array has the shape that the basis asks for."""
+    n_axes = len(a["novelty_variance"])
+    wanted: dict[str, tuple[int, ...]] = {
+        "weights": (n_weights,),
+        "members": (len(a["members"]), n_weights),
+        "novelty_mean": (spec.n_invariants,),
+        "novelty_axes": (spec.n_invariants, n_axes),
+        "novelty_variance": (n_axes,),
+        "novelty_limits": (2,),
+    }
+    if inducing is not None:
+        n, squares = inducing.count, (spec.basis.l_max + 1) ** 2
+        wanted |= {
+            "inducing_channels": (n, squares, spec.n_channels),
+            "inducing_long_range": (n, 5, spec.n_long_range),
+            "inducing_scale": (spec.n_features,),
+        }
+    if len(a["members"]) < 2:
+        raise ValueError(f"{len(a['members'])} members of a committee")
+    wrong = [f"{k} {a[k].shape} for {shape}" for k, shape in wanted.items() if a[k].shape != shape]
+    if wrong:
+        raise ValueError(f"shapes: {', '.join(wrong)}")
+    if min(a["novelty_variance"].min(initial=1.0), a["novelty_limits"].min()) <= 0:
+        raise ValueError("a variance or a limit of the training environments is not positive")
 
 
 def _spec(a: dict[str, Array]) -> FeatureSpec:

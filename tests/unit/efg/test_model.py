@@ -160,6 +160,22 @@ def test_a_damaged_model_is_refused(tmp_path, data, model):
         {"basis": good["basis"][:2]},
         {"elements": np.array(["Li"])},
         {"counts": np.array(1)},
+        {"members": good["members"][:0]},
+        {"table": good["table"][:0]},
+        {"table": good["table"][..., :-1]},
+        {"table_centre": good["table_centre"][:-1]},
+        {"basis_size": np.array([10**9, 4])},
+        {"basis_size": np.array([3, 10**12]), "table": np.empty((0, 4, 3))},
+        {"basis": good["basis"] * [1e6, 1, 1]},
+        {"widths": np.array([1.0, 1e-6])},
+        {"widths": good["widths"] * np.inf},
+        {"elements": np.array([3, 3, 16])},
+        {"novelty_mean": good["novelty_mean"][:-1]},
+        {"novelty_axes": good["novelty_axes"][:, :-1]},
+        {"novelty_variance": -good["novelty_variance"]},
+        {"novelty_limits": np.zeros(2)},
+        {"calibration": good["calibration"] * np.nan},
+        {"zeta": np.array(2)},
     ):
         write_arrays(path, good | change)
         with pytest.raises(HopechoError, match=r"Cannot read the EFG model .*model\.npz"):
