@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ase import Atoms
 from ase.data import atomic_numbers, chemical_symbols
 from numpy.typing import NDArray
 
@@ -155,6 +156,8 @@ def read_run(
     parts: list[Segment] = []
     for path in map(Path, paths):
         part = _read(path, parts, elements, stride_ps)
+        if not part.positions.size:
+            raise HopechoError(f"{path} holds no frame, or no atom")
         if parts:
             part = _without_seam(parts[-1], part, path)
         _check_positions(part, path)
@@ -193,7 +196,7 @@ def _read_xyz(path: Path, before: Sequence[Segment], stride_ps: float | None) ->
     if abs(np.linalg.det(cell)) < 1e-6:
         raise HopechoError(f"{path} has no cell", fix='give Lattice="..." in the comment lines')
     if all("time_ps" in frame.info for frame in frames):
-        time = np.array([float(frame.info["time_ps"]) for frame in frames])
+        time = _info_times(frames, path)
     elif stride_ps is not None:
         # Files without times follow one another: what lies between them cannot be seen.
         start = before[-1].time_ps[-1] + stride_ps if before else 0.0
@@ -205,6 +208,17 @@ def _read_xyz(path: Path, before: Sequence[Segment], stride_ps: float | None) ->
         )
     positions = np.array([frame.positions for frame in frames], dtype=np.float32)
     return Segment(time, positions, cell, np.asarray(numbers, dtype=np.int64))
+
+
+def _info_times(frames: Sequence[Atoms], path: Path) -> NDArray[np.float64]:
+    try:
+        return np.array([float(frame.info["time_ps"]) for frame in frames])
+    except (TypeError, ValueError, OverflowError) as error:
+        raise HopechoError(
+            f"{path} gives a time that is no number",
+            got=str(error),
+            fix="write time_ps=<number> in every comment line",
+        ) from error
 
 
 def _read_dump(

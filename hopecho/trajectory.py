@@ -147,10 +147,13 @@ def _check_same_system(first: Segment, segment: Segment, name: str) -> None:
 def _check_time(time: NDArray[np.float64], starts: NDArray[np.int64], names: Sequence[str]) -> None:
     """Strictly uniform time: no double frame, no gap."""
     if len(time) < 2:
-        raise HopechoError("A trajectory needs at least two frames.", got=f"{len(time)} frame(s)")
+        raise HopechoError(
+            f"A trajectory needs at least two frames: {names[0]}", got=f"{len(time)} frame(s)"
+        )
     if not np.isfinite(time).all():
         raise HopechoError(
-            "A frame time is not finite.", got=f"frame {np.argmin(np.isfinite(time))}"
+            f"A frame time is not finite in {names[0]}.",
+            got=f"frame {np.argmin(np.isfinite(time))}",
         )
     steps = np.diff(time)
     stride = float(np.median(steps))

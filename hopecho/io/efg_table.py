@@ -329,8 +329,7 @@ def _check_steps(time: NDArray[np.float64], names: Sequence[Path | str]) -> None
     if len(bad):
         k = int(bad[0])
         raise HopechoError(
-            "Time is not continuous in a table of field gradients",
-            got=f"{time[k]:g} ps is followed by {time[k + 1]:g} ps, step {steps[0]:g} ps, in "
-            + ", ".join(str(name) for name in names),
+            f"Time is not continuous in {', '.join(str(name) for name in names)}",
+            got=f"{time[k]:g} ps is followed by {time[k + 1]:g} ps, step {steps[0]:g} ps",
             fix="give all segments of one run, in order, with one stride",
         )

@@ -362,4 +362,7 @@ def _check_cutoffs(line: list[str], *knots: np.ndarray) -> None:
 
 
 def _numbers(tokens: list[str]) -> np.ndarray:
+    # Python reads 1_0 as ten; LAMMPS does not.
+    if any("_" in token for token in tokens):
+        raise ValueError("an underscore in a number")
     return np.array([float(token) for token in tokens])

@@ -102,22 +102,25 @@ def _frame(header: list[str], stream: TextIO) -> DumpFrame | None:
     if columns[:5] != list(DUMP_COLUMNS):
         raise ValueError(f"other columns than needed: {' '.join(columns)}")
     n = int(header[3])
+    step = int(header[1])
+    if n < 1 or abs(step) >= 2**62:
+        raise ValueError(f"{n} atoms at step {header[1].strip()[:40]}")
     lines = list(itertools.islice(stream, n))
     if any(line.startswith("ITEM:") for line in lines):
         raise ValueError(f"{n} atoms, but the next frame begins before")
-    if len(lines) < n or (n and not lines[-1].endswith("\n")):
+    if len(lines) < n or not lines[-1].endswith("\n"):
         return None
-    rows = np.loadtxt(lines, comments=None, ndmin=2) if n else np.empty((0, len(columns)))
+    rows = np.loadtxt(lines, comments=None, ndmin=2)
     if rows.shape != (n, len(columns)):
         raise ValueError(f"{rows.shape[1]} columns of {len(columns)}")
     rows = rows[np.argsort(rows[:, 0], kind="stable")]
     labels = rows[:, :2]
     whole = np.isfinite(labels).all() and (labels == np.round(labels)).all()
-    if not whole or labels.min(initial=1) < 1 or (np.diff(labels[:, 0]) == 0).any():
+    if not whole or labels.min() < 1 or labels.max() > 2**31 or (np.diff(labels[:, 0]) == 0).any():
         raise ValueError("ids and types are no positive integers, or an id stands there twice")
     moving = tuple(columns[5:8]) == VELOCITY_COLUMNS
     return DumpFrame(
-        int(header[1]),
+        step,
         _box(header[4:8]),
         rows[:, 1].astype(np.int64),
         rows[:, 2:5],
@@ -138,6 +141,8 @@ def _box(lines: Sequence[str]) -> NDArray[np.float64]:
     xy, xz, yz = bounds[:, 2]
     lengths[0] -= max(0.0, xy, xz, xy + xz) - min(0.0, xy, xz, xy + xz)
     lengths[1] -= abs(yz)
+    if lengths.min() <= 0:
+        raise ValueError(f"the box {bounds.tolist()} is none")
     return np.array([[lengths[0], 0, 0], [xy, lengths[1], 0], [xz, yz, lengths[2]]])
 
 
