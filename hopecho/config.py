@@ -371,6 +371,10 @@ def _check_meaning(config: dict[str, Any], files: Sequence[Path]) -> None:
     if first >= last:
         fix = "give the shortest time first"
         _fail(files, ("correlation", "echo_tm_us"), "is no range of times", [first, last], fix)
+    window, first = (config["correlation"][k] for k in ("average_ps", "t_min_ps"))
+    if window > first:
+        fix = f"set it to at most correlation.t_min_ps = {first:g}, or raise that"
+        _fail(files, ("correlation", "average_ps"), "reaches into the lags of the fit", window, fix)
     if not any(config["correlation"]["b0"]):
         _fail(files, ("correlation", "b0"), "has no direction", [0, 0, 0], "give a non-zero vector")
 

@@ -163,6 +163,7 @@ QUANTITIES: Mapping[str, QuantityInfo] = MappingProxyType(
         "vibrational_amplitude": QuantityInfo("share lost to vibrations", "1"),
         "acf_omega_q": QuantityInfo("<omega_Q(0) omega_Q(t)>", "1"),
         "acf_cq": QuantityInfo("<|C_Q|(0) |C_Q|(t)>", "1"),
+        "acf_pq": QuantityInfo("<P_Q(0) P_Q(t)>", "1"),
         "acf_powder": QuantityInfo("powder average of <omega_Q(0) omega_Q(t)>", "1"),
         "mae_omega_q": QuantityInfo("mean absolute error of omega_Q", "kHz"),
         "rmse_energy": QuantityInfo("energy RMSE", "meV/atom", 1e3),

@@ -106,7 +106,7 @@ TENSOR_CASES = [c for c in CASES if TENSORS[c.material, c.phase]]
 OWN_TENSORS = sorted({p for (_, p), how in TENSORS.items() if how == "table"})
 # Materials whose tensors are predicted by a model.
 MODELLED = sorted({m for (m, _), how in TENSORS.items() if how in ("fit", "file")})
-CURVES = ("acf_powder", "acf_omega_q", "acf_cq") if TENSOR_CASES else ()
+CURVES = ("acf_powder", "acf_omega_q", "acf_cq", "acf_pq") if TENSOR_CASES else ()
 # What only campaigns with bursts of velocities have: JSON with claims, CSV that is drawn.
 BURSTS = CAMPAIGN.get("md.bursts.count") > 0 and bool(MD_CASES)
 BURST_RESULTS = ("vibrations", "current") if BURSTS else ()

@@ -9,6 +9,7 @@ rule correlation:
     output:
         csv=[phase_file(f"{{temperature}}K/{curve}.csv") for curve in CURVES],
         json=[phase_file(f"{{temperature}}K/{curve}.json") for curve in CURVES],
+        ions=phase_file("{temperature}K/acf_ions.csv"),
         sae=phase_file("{temperature}K/sae.csv"),
         sae_json=phase_file("{temperature}K/sae.json"),
         spectrum=phase_file("{temperature}K/spectral_density.csv"),
@@ -23,6 +24,7 @@ rule correlation:
         settings=settings(
             None,
             "correlation.b0",
+            "correlation.average_ps",
             "correlation.t_min_ps",
             "correlation.max_lag_fraction",
             "correlation.stretch",
@@ -38,7 +40,7 @@ rule correlation:
         ),
     shell:
         python("correlation") + " --efg {input.efg:q} --settings {params.settings:q}"
-        " --csv {output.csv:q} --json {output.json:q}"
+        " --csv {output.csv:q} --json {output.json:q} --ions {output.ions:q}"
         " --sae {output.sae:q} --sae-json {output.sae_json:q} --spectrum {output.spectrum:q}"
         " --relaxation {output.relaxation:q} --log {log:q}"
 
@@ -58,6 +60,7 @@ rule sites:
         traces=phase_file("{temperature}K/ion_traces.csv"),
         angles=phase_file("{temperature}K/angles.csv"),
         acf=phase_file("{temperature}K/acf_groups.csv"),
+        hops=phase_file("{temperature}K/hop_log.csv"),
     log:
         log_file("sites/{material}-{phase}-{temperature}K.log"),
     benchmark:
@@ -87,4 +90,4 @@ rule sites:
         python("sites") + " --h5md {input.h5md:q} --efg {input.efg:q}"
         " --crystal {input.crystal:q} --settings {params.settings:q} --json {output.json:q}"
         " --histograms {output.histograms:q} --traces {output.traces:q}"
-        " --angles {output.angles:q} --acf {output.acf:q} --log {log:q}"
+        " --angles {output.angles:q} --acf {output.acf:q} --hops {output.hops:q} --log {log:q}"

@@ -42,6 +42,7 @@ rule summary:
             "run",
             "potential.grid",
             "md.temperatures_k",
+            "correlation.grains",
             "learning.target_force_ratio",
             "learning.target_energy_ev_atom",
             source=CAMPAIGN.get("labels.source") if LEARNED else own_plan.TRAJECTORIES,
@@ -80,13 +81,16 @@ rule report_page:
         echo=[
             path
             for name in (
+                "sae.csv",
                 "sae.json",
+                "spectral_density.csv",
                 "relaxation.json",
                 "sites.json",
                 "site_histograms.csv",
                 "ion_traces.csv",
                 "angles.csv",
                 "acf_groups.csv",
+                "acf_ions.csv",
             )
             for path in every_phase(name, TENSOR_CASES)
         ],

@@ -11,7 +11,7 @@ from hopecho.io.results import provenance, write_csv, write_json
 from hopecho.io.runs import group_runs
 from hopecho.script import arguments, run
 
-FILES = ("sae", "sae_json", "spectrum", "relaxation")
+FILES = ("ions", "sae", "sae_json", "spectrum", "relaxation")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> None:
         args.efg, label_source=s["source"], seed=s["seed"], settings=str(sorted(s.items()))
     )
     csv = dict(zip(CURVES, args.csv, strict=True))
-    csv |= {"sae": args.sae, "spectral_density": args.spectrum}
+    csv |= {"acf_ions": args.ions, "sae": args.sae, "spectral_density": args.spectrum}
     for name, table in products.tables.items():
         write_csv(csv[name], pd.DataFrame(table), provenance=origin)
     json = dict(zip(CURVES, args.json, strict=True))

@@ -11,7 +11,7 @@ from hopecho.io.runs import group_runs
 from hopecho.script import arguments, run
 from hopecho.trajectory import load
 
-TABLES = ("histograms", "traces", "angles", "acf")
+TABLES = ("histograms", "traces", "angles", "acf", "hops")
 SAME_NAME = ("mobile", "oxidation", "isotope", "b0", "hop_distance_angstrom", "hop_window_ps")
 
 

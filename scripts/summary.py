@@ -25,6 +25,7 @@ def main(argv: list[str] | None = None) -> None:
         bursts=s["bursts"],
         own=s["own"],
         members=set(args.members),
+        grains=s["grains"],
         targets={
             "force_relative": s["target_force_ratio"],
             "rmse_energy": s["target_energy_ev_atom"],

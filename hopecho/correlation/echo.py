@@ -1,4 +1,4 @@
-"""The correlation functions of a campaign: powder average, one field axis, and |C_Q|."""
+"""The correlation functions of a campaign: powder average, one field axis, |C_Q| and P_Q."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from hopecho.correlation.acf import POWDER_FACTOR, log_spaced_lags
 from hopecho.correlation.advisor import advise
-from hopecho.correlation.regime import sae_regime
+from hopecho.correlation.regime import regime_word, sae_regime
 from hopecho.correlation.sweep import View, mean_over_all, sweep
 from hopecho.correlation.verdict import AcfResult, AcfSettings, analyse_acf
+from hopecho.errors import HopechoError
 from hopecho.io.efg_series import Series
-from hopecho.tensors import cq_abs_isometric, omega_q_isometric
+from hopecho.tensors import cq_abs_isometric, omega_q_isometric, p_q
 from hopecho.units import Quantity, cq_khz_per_au
 
 Array = NDArray[np.float64]
 
-CURVES = ("acf_powder", "acf_omega_q", "acf_cq")
+CURVES = ("acf_powder", "acf_omega_q", "acf_cq", "acf_pq")
+COUPLINGS = ("acf_cq", "acf_pq")
+"""Sizes of the coupling: not zero on average, and no frequency of a line."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +35,12 @@ class EchoCurve:
     centred: AcfResult
     """With the mean over all ions, replicas and times removed."""
     headline: AcfResult
-    """The one that is reported: raw, but centred for |C_Q|, whose mean is not zero by symmetry."""
+    """The one that is reported: raw, but centred for couplings, whose mean is not zero."""
     rms_omega_q_khz: float
     """Typical quadrupolar frequency of the tensors, kHz: of this curve, or of the powder for
-    |C_Q|, which is no frequency of a line."""
+    couplings, which are no frequencies of a line."""
+    per_ion: tuple[Array, ...]
+    """(n_ions, n_lags) of each run: the headline's curve ion by ion, kHz^2."""
 
     def columns(self) -> dict[str, Array]:
         """Columns of the CSV: normalised curves, errors (1 sigma), and the raw curve, kHz^2."""
@@ -61,6 +66,7 @@ def echo_curves(
     settings: AcfSettings,
     max_lag_fraction: float,
     seed: int,
+    average_ps: float = 0.0,
 ) -> list[EchoCurve]:
     r"""Analyse the tensors of all replicas of one phase and temperature.
 
@@ -85,11 +91,19 @@ def echo_curves(
         Longest lag as a share of the shortest run.
     seed : int
         Of the bootstrap.
+    average_ps : float
+        Tensors are running means over this time before anything is made of them, ps; 0: as given.
+
+    Raises
+    ------
+    HopechoError
+        If the window holds a single frame, or a run is too short.
 
     Source: Faraday Discuss. 255, 411 (2025), eqns (4)-(6).
     """
-    n_frames = min(r.shape[0] for r in replicas)
-    run_ps = [r.shape[0] * stride_ps for r in replicas]
+    n_window = window_frames(average_ps, stride_ps)
+    lengths = [r.shape[0] - n_window + 1 for r in replicas]
+    n_frames, run_ps = min(lengths), [n * stride_ps for n in lengths]
     lags = log_spaced_lags(
         n_frames, stride_ps=stride_ps, max_lag_ps=max_lag_fraction * n_frames * stride_ps
     )
@@ -99,8 +113,9 @@ def echo_curves(
         "acf_powder": lambda t: t * scale,
         "acf_omega_q": lambda t: omega_q_isometric(t, b0, isotope=isotope),
         "acf_cq": lambda t: cq_abs_isometric(t, isotope=isotope),
+        "acf_pq": lambda t: p_q(t, isotope=isotope),
     }
-    runs = [sweep(r, views=views, lags=lags) for r in replicas]
+    runs = [sweep(r, views=views, lags=lags, n_window=n_window) for r in replicas]
     curves: list[EchoCurve] = []
     for k, name in enumerate(CURVES):
         results = []
@@ -119,11 +134,42 @@ def echo_curves(
                 )
             )
         raw, removed = results
-        coupling = name == "acf_cq"
+        coupling = name in COUPLINGS
         mean_square = curves[0].raw.zero_lag if coupling else raw.zero_lag
         rms_khz = float(np.sqrt(max(mean_square, 0.0)))
-        curves.append(EchoCurve(name, raw, removed, removed if coupling else raw, rms_khz))
+        ions = tuple(s.centred(mean if coupling else np.zeros_like(mean)) for s in sums)
+        head = removed if coupling else raw
+        curves.append(EchoCurve(name, raw, removed, head, rms_khz, ions))
     return curves
+
+
+def window_frames(average_ps: float, stride_ps: float) -> int:
+    """Frames of a running mean over `average_ps`; 1 for 0 ps.
+
+    Raises
+    ------
+    HopechoError
+        If frames are too sparse to average anything.
+    """
+    n_window = max(1, round(average_ps / stride_ps))
+    if average_ps > 0.0 and n_window < 2:
+        raise HopechoError(
+            "Frames are too sparse to average vibrations out.",
+            got=f"correlation.average_ps = {average_ps:g} ps, frames every {stride_ps:g} ps",
+            fix="store frames more often, or set correlation.average_ps: 0",
+        )
+    return n_window
+
+
+def ion_columns(curves: Sequence[EchoCurve]) -> dict[str, Array]:
+    """Columns of a CSV with every ion's own curve: run, ion, lag, and each curve, kHz^2."""
+    first = curves[0]
+    lag, counts = first.headline.lag_ps, [len(x) for x in first.per_ion]
+    return {
+        "replica": np.repeat(np.arange(len(counts)), np.array(counts) * lag.size),
+        "ion": np.concatenate([np.repeat(np.arange(n), lag.size) for n in counts]),
+        "lag_ps": np.tile(lag, sum(counts)),
+    } | {f"{c.name}_khz2": np.concatenate([x.ravel() for x in c.per_ion]) for c in curves}
 
 
 def curve_record(
@@ -154,14 +200,15 @@ def curve_record(
         "uncentred": curve.raw.to_dict(),
         "centred": curve.centred.to_dict(),
         "rms_omega_q_khz": curve.rms_omega_q_khz,
-        "regime": _regime(curve.headline.tau_sae, curve.rms_omega_q_khz),
+        "regime": regime_of(curve.headline.tau_sae, curve.rms_omega_q_khz),
+        "seen_by": seen_by(curve.headline.tau_sae, curve.rms_omega_q_khz),
         "run_ps": float(sum(run_ps)),
         "n_ions": n_ions,
         "advice": None if advice is None else advice.to_dict(),
     }
 
 
-def _regime(tau: Quantity, nu_khz: float) -> str:
+def regime_of(tau: Quantity, nu_khz: float) -> str:
     """What an echo sees of a decay time, or of the bound that is known of it."""
     low, high = tau.interval
     if tau.value is not None:
@@ -171,3 +218,8 @@ def _regime(tau: Quantity, nu_khz: float) -> str:
     if high is not None:
         return f"for the upper bound of tau: {sae_regime(high, nu_khz)}"
     return "no decay is seen within the run"
+
+
+def seen_by(tau: Quantity, nu_khz: float) -> str | None:
+    """Regime of a decay time in a word (`regime_word`); None for bounds, that leave it open."""
+    return None if tau.value is None else regime_word(tau.value, nu_khz)

@@ -150,14 +150,19 @@ def _direct_echo(replicas: Sequence[Series], isotope: str, **times: Any) -> Echo
 
 
 def echo_columns(routes: Mapping[str, Sequence[EchoSignal]]) -> dict[str, Any]:
-    """Columns of a CSV in long form: route, tp, td, tm (us), and the absolute S2."""
+    """Columns of a CSV in long form: route, tp, td, tm (us), S2 absolute and over its first value.
+
+    The normalised column is 0 where there is no signal to divide by.
+    """
     parts = [(name, s) for name, signals in routes.items() for s in signals]
+    scaled = [0.0 * s.s2 if s.normalised is None else s.normalised for _, s in parts]
     return {
         "route": np.concatenate([[name] * s.tm_us.size for name, s in parts]),
         "tp_us": np.concatenate([np.full(s.tm_us.size, s.tp_us) for _, s in parts]),
         "td_us": np.concatenate([np.full(s.tm_us.size, s.td_us) for _, s in parts]),
         "tm_us": np.concatenate([s.tm_us for _, s in parts]),
         "s2": np.concatenate([s.s2 for _, s in parts]),
+        "s2_normalised": np.concatenate(scaled),
     }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hopecho.correlation.echo import curve_record, echo_curves
+from hopecho.correlation.echo import curve_record, echo_curves, ion_columns
 from hopecho.correlation.echo_models import EchoPlan, echo_columns, echo_record, model_echoes
 from hopecho.correlation.spectrum import density_columns, relaxation_record
 from hopecho.correlation.verdict import AcfSettings
@@ -21,9 +21,10 @@ class EchoProducts:
     """Content of the files, by name without suffix."""
 
     tables: dict[str, dict[str, Any]]
-    """acf_powder, acf_omega_q, acf_cq, sae, spectral_density: columns of a CSV."""
+    """acf_powder, acf_omega_q, acf_cq, acf_pq, acf_ions, sae, spectral_density: columns of a
+    CSV."""
     records: dict[str, dict[str, Any]]
-    """acf_powder, acf_omega_q, acf_cq, sae, relaxation: JSON."""
+    """acf_powder, acf_omega_q, acf_cq, acf_pq, sae, relaxation: JSON."""
 
 
 def echo_products(
@@ -61,6 +62,7 @@ def echo_products(
         ),
         max_lag_fraction=s["max_lag_fraction"],
         seed=seed,
+        average_ps=s["average_ps"],
     )
     run_ps = [x.shape[0] * stride_ps for x in efg]
     records = {
@@ -80,6 +82,7 @@ def echo_products(
     records["sae"] = echo_record(routes, plan=plan, run_ps=max(run_ps), rms_omega_q_khz=nu)
     records["relaxation"] = relaxation_record(powder, isotope=isotope, fields_t=s["fields_t"])
     tables: dict[str, dict[str, Any]] = {c.name: dict(c.columns()) for c in curves}
+    tables["acf_ions"] = dict(ion_columns(curves))
     tables["sae"] = echo_columns(routes)
     tables["spectral_density"] = dict(density_columns(powder))
     return EchoProducts(tables, records)

@@ -8,6 +8,16 @@ SAE_SHORTEST_NS = 1e4
 """Shortest time that a spin-alignment echo resolves, about 10 us: pulses and phase evolution take
 that long."""
 
+WORDS = {
+    "t1_first": "none: T1 is shorter",
+    "sae": "spin-alignment echo",
+    "narrowed": "narrowed line, echo plateau",
+    "t1": "T1; narrowed line, echo plateau",
+    "slow": "line, echo plateau",
+    "coalescence": "line shape, T2",
+}
+"""What sees a decay time in each regime, for tables."""
+
 NARROWED = 0.1
 """2 pi nu tau below which the line counts as fully narrowed."""
 
@@ -52,6 +62,18 @@ def quadrupolar_t1_s(
     return 1.0 / rate if rate > 0.0 else math.inf
 
 
+def regime_word(tau_ns: float, nu_khz: float, *, t1_s: float | None = None) -> str:
+    """Regime of a decay time as a key of `WORDS`; parameters as for `sae_regime`."""
+    phase = 2.0 * math.pi * nu_khz * 1e3 * tau_ns * 1e-9
+    if t1_s is not None and tau_ns * 1e-9 >= t1_s:
+        return "t1_first"
+    if tau_ns >= SAE_SHORTEST_NS and phase >= 1.0:
+        return "sae"
+    if phase <= NARROWED:
+        return "t1" if 0.3 <= tau_ns <= 10.0 else "narrowed"
+    return "slow" if phase >= SLOW else "coalescence"
+
+
 def sae_regime(tau_ns: float, nu_khz: float, *, t1_s: float | None = None) -> str:
     r"""Say which experiment sees a decay of the tensor correlation function.
 
@@ -70,27 +92,27 @@ def sae_regime(tau_ns: float, nu_khz: float, *, t1_s: float | None = None) -> st
         One or two sentences for the report.
     """
     phase = 2.0 * math.pi * nu_khz * 1e3 * tau_ns * 1e-9
-    time = _time(tau_ns)
-    if t1_s is not None and tau_ns * 1e-9 >= t1_s:
+    time, word = _time(tau_ns), regime_word(tau_ns, nu_khz, t1_s=t1_s)
+    if t1_s is not None and word == "t1_first":
         return (
             f"tau = {time} is not below T1 = {_time(t1_s * 1e9)}: magnetisation relaxes before the "
             "echo decays, which sets a lower limit only."
         )
-    if tau_ns >= SAE_SHORTEST_NS and phase >= 1.0:
+    if word == "sae":
         return (
             f"tau = {time} is above about 10 us and, where it is below T1, a spin-alignment echo "
             "sees this decay."
         )
     scale = f"2 pi nu tau = {phase:.2g} (tau = {time}, nu = {nu_khz:.3g} kHz)"
-    if phase <= NARROWED:
+    if word in ("narrowed", "t1"):
         text = (
             f"{scale} is far below 1: the line is narrowed to the averaged tensor, and a "
             "spin-alignment echo sees only the plateau. "
         )
-        if 0.3 <= tau_ns <= 10.0:
+        if word == "t1":
             return text + "Motion on this scale, near the inverse Larmor frequency, is seen in T1."
         return text + "tau is a decay of the tensor correlation, not a time that the echo measures."
-    if phase >= SLOW:
+    if word == "slow":
         return (
             f"{scale}: slow against the line, but below the about 10 us that a spin-alignment echo "
             "needs, which sees only the plateau."

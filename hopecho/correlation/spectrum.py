@@ -223,14 +223,16 @@ def relaxation_record(
     }
 
 
-def density_columns(powder: AcfResult, *, n_points: int = 60) -> dict[str, Array]:
+def density_columns(powder: AcfResult, *, n_points: int = 80) -> dict[str, Array]:
     """Columns of spectral_density.csv: J of the headline fit and of the measured function, ps.
 
-    Frequencies reach from a tenth of the inverse longest lag to the inverse first lag.
+    Frequencies reach from 10 MHz (or a tenth of the inverse longest lag, if that is lower) to the
+    inverse first lag.
     """
     fit: DecayFit = getattr(powder, powder.headline).fit
     plateau = float(fit.amplitude[0] * fit.plateau_b2[0])
-    omega = np.geomspace(0.1 / powder.lag_ps[-1], 1.0 / powder.lag_ps[1], n_points)
+    lowest = min(0.1 / powder.lag_ps[-1], 2.0 * np.pi * 10e-6)
+    omega = np.geomspace(lowest, 1.0 / powder.lag_ps[1], n_points)
     kept = float(fit.amplitude[0] * (1.0 - fit.plateau_b2[0]))
     columns = {
         "frequency_mhz": omega / (2.0 * np.pi) * 1e6,

@@ -14,7 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from hopecho.correlation.acf import CHUNK_VALUES, check_lags, read_ions, series_shape
+from hopecho.correlation.acf import (
+    CHUNK_VALUES,
+    check_lags,
+    read_ions,
+    series_shape,
+    window_average,
+)
 from hopecho.correlation.plateau import END_SHARE, PlateauSums
 
 Array = NDArray[np.float64]
@@ -55,7 +61,7 @@ class SeriesSums:
 
 
 def sweep(
-    series: Any, *, views: Mapping[str, View], lags: NDArray[np.int64]
+    series: Any, *, views: Mapping[str, View], lags: NDArray[np.int64], n_window: int = 1
 ) -> dict[str, SeriesSums]:
     """Read every ion once and take the sums of every view of its tensors.
 
@@ -66,7 +72,9 @@ def sweep(
     views : mapping of str to View
         What is correlated, by name.
     lags : ndarray (n_lags,), int
-        Lags in frames, each < n_frames.
+        Lags in frames, each < n_frames - n_window + 1.
+    n_window : int
+        Tensors are running means over so many frames, before the views.
 
     Raises
     ------
@@ -74,12 +82,15 @@ def sweep(
         If a lag is not inside the run or a value is not finite.
     """
     n_frames, n_ions, n_components = series_shape(series)
+    n_frames -= n_window - 1
     lags = check_lags(lags, n_frames)
     n_fft = fft.next_fast_len(n_frames + int(lags.max()), real=True)
     chunk = max(1, CHUNK_VALUES // (n_fft * n_components))
     parts: dict[str, list[SeriesSums]] = {name: [] for name in views}
     for start in range(0, n_ions, chunk):
         block = read_ions(series, slice(start, start + chunk))
+        if n_window > 1:
+            block = window_average(block, n_window=n_window)
         for name, view in views.items():
             values = view(block)
             shaped = values.reshape(n_frames, block.shape[1], -1)

@@ -133,6 +133,46 @@ def chosen_ions(logs: Sequence[HopLog], *, n: int = 4) -> list[tuple[int, int]]:
     )
 
 
+def ion_table(logs: Sequence[HopLog], kinds: Sequence[NDArray[np.str_]]) -> list[dict[str, Any]]:
+    """Kind of site that each ion starts from, and its hops, for the curves of single ions."""
+    return [
+        {"replica": r, "ion": i, "start": str(kind[0, i]), "n_hops": int(count)}
+        for r, (log, kind) in enumerate(zip(logs, kinds, strict=True))
+        for i, count in enumerate(np.bincount(log.ion, minlength=log.n_ions))
+    ]
+
+
+def hop_columns(logs: Sequence[HopLog], kind: Sequence[str] | None) -> dict[str, Any]:
+    """Columns of the log of all hops.
+
+    Parameters
+    ----------
+    logs : sequence of HopLog
+        One for each replica.
+    kind : sequence of str or None
+        Kind of each site; None without sites, where places are an ion's successive cages.
+
+    Returns
+    -------
+    dict
+        replica, ion, time_ps (of arrival), origin, destination, kind of both, and the
+        displacement, A.
+    """
+    parts = [np.full(len(log.ion), r) for r, log in enumerate(logs)]
+    shift = np.concatenate([log.displacement for log in logs])
+    columns = {"replica": np.concatenate(parts)} | {
+        name: np.concatenate([getattr(log, name) for log in logs])
+        for name in ("ion", "time_ps", "origin", "destination")
+    }
+    names = None if kind is None else np.array(kind)
+    for end in ("origin", "destination"):
+        places = columns[end]
+        columns[f"{end}_kind"] = (
+            np.full(places.size, "cage") if names is None else names[places.astype(int)]
+        )
+    return columns | {f"d{axis}_angstrom": shift[:, k] for k, axis in enumerate("xyz")}
+
+
 def traces(
     replicas: Sequence[NDArray[np.floating]],
     logs: Sequence[HopLog],

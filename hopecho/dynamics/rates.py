@@ -30,6 +30,9 @@ Ints = NDArray[np.int64]
 MIN_HOPS = 10
 """Hops of a replica from which on its rate tells about its scatter."""
 
+MIN_FRAMES = 20
+"""Frames below which a thinned run shows no rate."""
+
 
 @dataclass(frozen=True)
 class SiteRates:
@@ -135,20 +138,23 @@ def site_rates(logs: Sequence[HopLog], *, labels: Sequence[str], stride_ps: floa
 
 
 def rate_against_stride(
-    positions: NDArray[np.floating[Any]],
-    detect: Callable[[NDArray[np.floating[Any]], float], HopLog],
+    runs: Sequence[NDArray[np.floating[Any]]],
+    detect: Sequence[Callable[[NDArray[np.floating[Any]], float], HopLog]],
     *,
     stride_ps: float,
     factors: Sequence[int] = (1, 2, 5, 10),
 ) -> list[tuple[float, Quantity]]:
     """Rate from every factor-th frame only: hops and their returns between frames are missed.
 
+    Thinnings that leave fewer than `MIN_FRAMES` frames, or an ion that is never seen on a site,
+    are left out.
+
     Parameters
     ----------
-    positions : ndarray
-        (n_frames, n_ions, 3), A.
-    detect : callable
-        (positions, stride_ps) -> HopLog.
+    runs : sequence of ndarray
+        (n_frames, n_ions, 3) each, A.
+    detect : sequence of callable
+        (positions, stride_ps) -> HopLog, one for each run.
     stride_ps : float
         Time between frames, ps.
     factors : sequence of int
@@ -157,5 +163,16 @@ def rate_against_stride(
     Returns
     -------
     list of (stride in ps, rate)
+        Counts of all runs together, with Poisson intervals.
     """
-    return [(f * stride_ps, hop_rate([detect(positions[::f], f * stride_ps)])) for f in factors]
+    found = []
+    for f in factors:
+        if min(len(x) for x in runs) < f * MIN_FRAMES:
+            continue
+        try:
+            logs = [find(x[::f], f * stride_ps) for x, find in zip(runs, detect, strict=True)]
+        except HopechoError:
+            continue
+        count, time_ps = sum(len(g.ion) for g in logs), sum(g.ion_time_ps for g in logs)
+        found.append((f * stride_ps, rate_quantity(count, time_ps)))
+    return found

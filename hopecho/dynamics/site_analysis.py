@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import uniform_filter1d
 
+from hopecho.correlation.echo import regime_of, seen_by
 from hopecho.correlation.echo_models import EchoPlan, echo_record, frequency_tensors
 from hopecho.correlation.exchange import Exchange
 from hopecho.correlation.sae import detection_us, exchange_echo
@@ -20,9 +22,12 @@ from hopecho.dynamics.probes import (
     averaged,
     group_acf,
     histograms,
+    hop_columns,
+    ion_table,
     thin,
     traces,
 )
+from hopecho.dynamics.rates import rate_against_stride
 from hopecho.dynamics.site_tensors import (
     MIN_JUMPS,
     SiteTensors,
@@ -37,6 +42,9 @@ from hopecho.trajectory import Trajectory, framework_frame
 LOG = logging.getLogger(__name__)
 Array = NDArray[np.float64]
 
+STRIDE_FACTORS = (1, 2, 5, 10, 20, 50, 100)
+"""Every n-th frame only, to see how many hops the stride misses."""
+
 NO_SITES = "cage"
 """Kind of every place in a phase without a list of sites."""
 
@@ -47,7 +55,7 @@ class SiteAnalysis:
 
     record: dict[str, Any]
     tables: dict[str, dict[str, Any]]
-    """histograms, traces, angles, acf."""
+    """histograms, traces, angles, acf, hops."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +110,10 @@ def analyse_sites(
                 fix="predict the tensors of these segments again",
             )
     sites, lost = _still_there(trajectories, sites, settings)
-    logs = [_log(t, sites, settings) for t in trajectories]
+    placed = [_framework(t, settings) for t in trajectories]
+    means = [_averaged(x, stride, settings) for x, _ in placed]
+    own = [None if sites is None else aligned(sites, frame) for _, frame in placed]
+    logs = [_log(x, s, stride, settings) for x, s in zip(means, own, strict=True)]
     kinds = [_kinds(log, sites, len(x)) for log, x in zip(logs, efg, strict=True)]
     n_window = max(1, round(window / stride))
     slow = averaged(efg, n_window)
@@ -115,6 +126,8 @@ def analyse_sites(
         "window_ps": n_window * stride,
         "n_hops": [len(log.ion) for log in logs],
         "n_hopping_ions": [len(np.unique(log.ion)) for log in logs],
+        "rate_against_stride": _against_stride(means, own, stride, settings),
+        "ions": ion_table(logs, kinds),
         "choice_bias": CHOICE_BIAS,
         "census": None if sites is None else kind_census(sites),
         "sites_lost": lost,
@@ -134,6 +147,7 @@ def analyse_sites(
         "traces": traces(efg, logs, stride_ps=stride, n_window=n_window, **known),
         "angles": dict(angle_map(thin(slow), settings.b0)),
         "acf": acf,
+        "hops": hop_columns(logs, None if sites is None else sites.kind),
     }
     return SiteAnalysis(record, tables)
 
@@ -160,18 +174,46 @@ def _framework(t: Trajectory, s: SiteSettings) -> tuple[Array, Array]:
     return x[:, mask], x[:, ~mask].mean(axis=0)
 
 
-def _log(t: Trajectory, sites: CrystalSites | None, s: SiteSettings) -> HopLog:
-    ions, framework = _framework(t, s)
-    if sites is None:
+def _log(mean: Array, placed: CrystalSites | None, stride_ps: float, s: SiteSettings) -> HopLog:
+    """Hops between sites aligned with the run, or between cages, from averaged positions.
+
+    Parameters
+    ----------
+    mean : ndarray (n_frames, n_ions, 3)
+        Positions averaged over the hop window, A.
+    """
+    if placed is None:
         return cage_hops(
-            ions,
-            stride_ps=t.stride_ps,
+            mean,
+            stride_ps=stride_ps,
             threshold_a=s.hop_distance_angstrom,
-            window_ps=s.hop_window_ps,
+            window_ps=0.0,
             min_residence_ps=s.hop_window_ps,
         )
-    placed = aligned(sites, framework)
-    return site_log(ions, placed, stride_ps=t.stride_ps, window_ps=s.hop_window_ps)
+    return site_log(mean, placed, stride_ps=stride_ps, window_ps=s.hop_window_ps, averaged=True)
+
+
+def _averaged(ions: Array, stride_ps: float, s: SiteSettings) -> Array:
+    """Positions (n_frames, n_ions, 3) averaged over the hop window."""
+    window = max(1, round(s.hop_window_ps / stride_ps))
+    return np.asarray(uniform_filter1d(ions.astype(float), window, axis=0, mode="nearest"))
+
+
+def _against_stride(
+    means: Sequence[Array], placed: Sequence[CrystalSites | None], stride_ps: float, s: SiteSettings
+) -> list[dict[str, Any]]:
+    """Hop rate from every n-th frame only, positions averaged before: returns are what is missed.
+
+    Averaged afterwards, sparse frames would show vibrations as hops.
+    """
+
+    def finder(own: CrystalSites | None) -> Callable[[NDArray[Any], float], HopLog]:
+        return lambda x, stride: _log(x, own, stride, s)
+
+    rates = rate_against_stride(
+        means, [finder(own) for own in placed], stride_ps=stride_ps, factors=STRIDE_FACTORS
+    )
+    return [{"stride_ps": stride, "rate": rate.to_dict()} for stride, rate in rates]
 
 
 def _kinds(log: HopLog, sites: CrystalSites | None, n_frames: int) -> NDArray[np.str_]:
@@ -208,13 +250,19 @@ def _exchange(
     tensors = site_tensors(logs, khz, sites, stride_ps=stride_ps)
     predicted = predicted_decay(tensors, rng=np.random.default_rng(s.seed))
     longest = s.max_lag_fraction * min(len(x) for x in efg) * stride_ps
-    record: dict[str, Any] = {"exchange": site_record(tensors, predicted, longest_lag_ps=longest)}
+    nu = float(np.sqrt(2.0 / 15.0 * tensors.mean_square_khz2))
+    exchange = site_record(tensors, predicted, longest_lag_ps=longest)
+    exchange |= {"regime": regime_of(predicted.tau, nu), "seen_by": seen_by(predicted.tau, nu)}
+    record: dict[str, Any] = {"exchange": exchange}
     if predicted.n_effective < MIN_JUMPS:
         return record
-    nu = float(np.sqrt(2.0 / 15.0 * tensors.mean_square_khz2))
     run_ps = max(len(x) for x in efg) * stride_ps
     routes = {"exchange": _signals(tensors, s.plan)}
     echo = echo_record(routes, plan=s.plan, run_ps=run_ps, rms_omega_q_khz=nu)
+    for numbers, signal in zip(
+        echo["routes"]["exchange"]["echoes"], routes["exchange"], strict=True
+    ):
+        numbers |= {"tm_us": signal.tm_us.tolist(), "s2": signal.s2.tolist()}
     return record | {"echo": echo}
 
 

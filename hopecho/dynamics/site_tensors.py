@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from hopecho.correlation.exchange import (
     Exchange,
+    equal_classes,
     exchange_decay,
     exchange_from_counts,
     stationary_correlation,
     tensor_correlation,
 )
 from hopecho.correlation.quantities import BOUND_LEVEL
+from hopecho.correlation.sae import long_tp_plateau
 from hopecho.dynamics.hops import HopLog
 from hopecho.dynamics.rates import SiteRates, site_rates
 from hopecho.dynamics.sites import CrystalSites
@@ -28,6 +30,9 @@ Ints = NDArray[np.int64]
 
 MIN_JUMPS = 10
 """Jumps that change the tensor, below which no time is predicted from them."""
+
+EQUAL_SHARE = 0.1
+"""Distance of tensors that count as equal, as a share of their rms norm."""
 
 MAX_LOG_ERROR = 0.5
 """Largest error of log tau of a prediction that is a value, as for fits."""
@@ -163,7 +168,7 @@ def predicted_decay(
     """
     t, counts = tensors.tensors_khz, tensors.counts
     norm = float(np.sqrt((t**2).sum(axis=1).mean()))
-    far = np.linalg.norm(t[:, None] - t[None], axis=2) > 0.1 * norm
+    far = np.linalg.norm(t[:, None] - t[None], axis=2) > EQUAL_SHARE * norm
     effective = int(counts[far].sum())
     tau_ps, plateau = exchange_decay(tensors.exchange(), t)
     if effective < MIN_JUMPS:
@@ -203,6 +208,26 @@ def predicted_curve(tensors: SiteTensors, lag_ps: Array) -> Array:
     return np.asarray(curve / tensors.mean_square_khz2)
 
 
+def classes_visited(tensors: SiteTensors) -> dict[str, Any]:
+    """Classes of equal tensors among the sites visited, and the echo that they leave at long tp.
+
+    ``plateau_normalised``, the sum of p_a^2, is for ions that reach every site visited; ions that
+    are confined to some of them keep more.
+    """
+    visited = tensors.time_ps > 0.0
+    t, time = tensors.tensors_khz[visited], tensors.time_ps[visited]
+    tolerance = EQUAL_SHARE * float(np.sqrt((t**2).sum(axis=1).mean()))
+    class_of = equal_classes(t, tolerance=tolerance)
+    share = np.bincount(class_of, weights=time) / time.sum()
+    return {
+        "n_sites": int(visited.sum()),
+        "n_classes": int(class_of.max()) + 1,
+        "class_share": share.tolist(),
+        "plateau_normalised": long_tp_plateau(t, time, tolerance=tolerance),
+        "tolerance_khz": tolerance,
+    }
+
+
 def site_record(
     tensors: SiteTensors, predicted: PredictedDecay, *, longest_lag_ps: float
 ) -> dict[str, Any]:
@@ -226,6 +251,7 @@ def site_record(
         "plateau_predicted": predicted.plateau_b2,
         "residual_khz2": plateau,
         "n_effective_jumps": predicted.n_effective,
+        "long_tp": classes_visited(tensors),
         "predicted_curve": {
             "lag_ps": lag_ps.tolist(),
             "acf": predicted_curve(tensors, lag_ps).tolist(),

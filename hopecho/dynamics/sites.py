@@ -152,6 +152,7 @@ def site_log(
     *,
     stride_ps: float,
     window_ps: float,
+    averaged: bool = False,
 ) -> HopLog:
     """Hops between the sites of a crystal, from vibrationally averaged positions.
 
@@ -168,10 +169,12 @@ def site_log(
         Time between frames, ps.
     window_ps : float
         Averaging window and shortest stay, ps.
+    averaged : bool
+        Positions are averages over the window already.
     """
     mean = np.asarray(positions, dtype=np.float64)
     window = max(1, round(window_ps / stride_ps))
-    if window > 1:
+    if window > 1 and not averaged:
         mean = uniform_filter1d(mean, window, axis=0, mode="nearest")
     return site_hops(
         mean,

@@ -54,7 +54,47 @@ def draw_trace(ax: Axes, time_ps: Array, value: Array, hops: Array, *, index: in
     ax.plot(time_ps, value, color=look(index).color, linewidth=0.8)
     ax.set_xlim(float(time_ps[0]), float(time_ps[-1]))
     ax.set_xlabel("time (ps)")
-    ax.set_ylabel("|C_Q| (kHz)")
+    ax.set_ylabel("$|C_Q|$ (kHz)")
+
+
+def draw_single_ions(
+    ax: Axes,
+    ions: Sequence[tuple[str, Array, Array]],
+    average: tuple[Array, Array],
+    *,
+    kinds: Sequence[str] = (),
+    title: str = "",
+) -> None:
+    """Draw the correlation function of every ion, coloured by its starting site, and their mean.
+
+    Parameters
+    ----------
+    ions : sequence of (kind, lag_ps, acf)
+        Each (n_lags,), kHz^2.
+    average : (lag_ps, acf)
+        Over all ions.
+    kinds : sequence of str
+        Kinds in the order of their colours; those of `ions` if left out.
+    """
+    kinds = kinds or sorted({kind for kind, _, _ in ions})
+    alpha = min(0.6, 40.0 / len(ions))
+    for kind, lag, acf in ions:
+        keep, style = lag > 0, look(kinds.index(kind))
+        ax.plot(
+            lag[keep], acf[keep], color=style.color, linewidth=0.4, alpha=alpha, rasterized=True
+        )
+    lag, acf = average
+    ax.plot(lag[lag > 0], acf[lag > 0], color="black", linewidth=1.4)
+    for k, kind in enumerate(kinds):
+        ax.plot([], [], color=look(k).color, label=f"starts on {kind}" if len(kinds) > 1 else kind)
+    ax.plot([], [], color="black", label="mean")
+    ax.axhline(0.0, color=GREY, linewidth=0.5, linestyle=":")
+    ax.set_xscale("log")
+    plain_log(ax.xaxis)
+    ax.set_xlabel("lag time t (ps)")
+    ax.set_ylabel(r"$\langle\delta|C_Q|(0)\,\delta|C_Q|(t)\rangle$ (kHz²)")
+    ax.set_title(title, loc="left")
+    ax.legend(loc="upper right")
 
 
 def draw_angles(ax: Axes, theta_deg: Array, phi_deg: Array, density: Array, *, title: str) -> None:

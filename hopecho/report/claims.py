@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hopecho.correlation.regime import WORDS
 from hopecho.report.campaign import CampaignView, Case, unmet
 from hopecho.report.decay_details import decay_details
 from hopecho.report.markup import Html, file_name, items, join, table, tag
@@ -32,6 +33,7 @@ CURVES: Mapping[str, str] = {
     "acf_powder": "powder average (headline)",
     "acf_omega_q": "ω_Q, one field direction",
     "acf_cq": "|C_Q|, mean removed",
+    "acf_pq": "P_Q, mean removed",
 }
 FIT_NAMES: Mapping[str, str] = {"exponential": "γ = 1", "stretched": "γ free"}
 VERDICTS: Mapping[str, str] = {
@@ -239,12 +241,16 @@ def _decay_table(view: CampaignView) -> Html:
                     case.temperature_k,
                     say("tau_sae", claim["quantity"]),
                     *(_fit_cell(claim, name) for name in FIT_NAMES),
+                    WORDS.get(claim.get("seen_by") or "", ABSENT),
                     _paper(view, case, claim),
                     verdict_badge("tau_sae", claim["quantity"]),
                     file_name(view.short(claim["path"])),
                 ]
             )
-    head = ["phase", "T\u00a0(K)", "ours", "fit, γ = 1", "fit, γ free", "paper", "verdict", "file"]
+    head = [
+        "phase", "T\u00a0(K)", "ours", "fit, γ = 1", "fit, γ free", "seen by", "paper", "verdict",
+        "file",
+    ]  # fmt: skip
     return table(head, rows, numbers=[1])
 
 
@@ -294,7 +300,7 @@ def _paper(view: CampaignView, case: Case, claim: Mapping[str, Any]) -> str:
     reference = view.summary["reference"].get(case.material, {})
     values = reference.get("values", {}).get(f"{case.phase}/{case.temperature_k}", {})
     keys = [f"{claim.get('curve')}/{claim['claim']}"]
-    keys += [claim["claim"]] if claim.get("curve") != "acf_cq" else []
+    keys += [claim["claim"]] if claim.get("curve") not in ("acf_cq", "acf_pq") else []
     entry = next((values[key] for key in keys if key in values), None)
     if entry is None:
         return ABSENT

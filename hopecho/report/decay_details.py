@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from hopecho.correlation.arrhenius import fit_arrhenius
+from hopecho.correlation.decay import mean_tau
 from hopecho.correlation.error_effect import error_effect
 from hopecho.io.results import read_csv, read_json
 from hopecho.report.campaign import CampaignView, settings_of
 from hopecho.report.markup import Html, join, table, tag
-from hopecho.report.words import greek, number, quantity_text
+from hopecho.report.words import ABSENT, greek, number, quantity_text, value_text
 from hopecho.units import Quantity
 
 
@@ -107,6 +108,7 @@ def decay_details(view: CampaignView) -> Html:
         for e in view.summary["tensor_errors"]
     ]
     parts: list[Html] = [
+        _without_fit(view),
         tag("h3", "Activation energy of τ"),
         table(["phase", "E", "temperatures", "rests on"], energies),
     ]
@@ -128,6 +130,43 @@ def decay_details(view: CampaignView) -> Html:
             tag("p", note, css="note"),
         ]
     return join(parts)
+
+
+def _without_fit(view: CampaignView) -> Html:
+    """Return the table of what the powder curve says without a fit, beside the fit."""
+    rows: list[list[object]] = []
+    for case in view.cases:
+        claim = view.claim(case, "tau_sae", "acf_powder")
+        if claim is None:
+            continue
+        fit = claim["fits"][claim["headline_fit"]]
+        known = claim["quantity"]["value"] is not None
+        tau = float(mean_tau(np.array(fit["tau_ns"]), np.array(fit["stretch_gamma"])))
+        integral = claim["integral_time_ns"]
+        rows.append(
+            [
+                case.phase,
+                case.temperature_k,
+                value_text(tau, "ns") if known else ABSENT,
+                ABSENT if integral is None else value_text(integral, "ns"),
+                number(fit["amplitude"] * fit["plateau_b2"], 2) if known else ABSENT,
+                number(claim["plateau_mean_square"], 2),
+                number(claim["plateau_first_last"], 2),
+            ]
+        )
+    head = [
+        "phase", "T\u00a0(K)", "integral time of the fit", "of the curve", "A·b² of the fit",
+        "from mean tensors", "from both ends of the run",
+    ]  # fmt: skip
+    note = (
+        "Integral time of the curve: trapezoids over the lags fitted, above the fit's plateau. "
+        "Plateaus as shares of the value at t = 0: from the mean tensor of every ion (corrected "
+        "for the length of the run where the decay is resolved), and from the means of the first "
+        "and the last 40 % of the run. Where these lie below the fit's, the decay goes on beyond "
+        "the lags fitted."
+    )
+    title = tag("h3", "The decay without a fit")
+    return join((title, table(head, rows, numbers=[1]), tag("p", note, css="note")))
 
 
 def _range(ends: Sequence[float]) -> str:

@@ -15,6 +15,7 @@ from hopecho.figures.curves import (
 )
 from hopecho.figures.style import COLUMN_IN, WIDE_IN, hide_unused, render
 from hopecho.report.campaign import CampaignView, Case, settings_of
+from hopecho.report.echo_drawings import echo_drawings
 from hopecho.report.markup import Drawing
 from hopecho.report.model_drawings import (
     convergence,
@@ -33,8 +34,8 @@ from hopecho.report.words import quantity_text
 
 YLABELS: Mapping[str, str] = {
     "acf_powder": "powder ACF  C(t)/C(0)",
-    "acf_omega_q": "ω_Q ACF  C(t)/C(0)",
-    "acf_cq": "|C_Q| ACF  C(t)/C(0)",
+    "acf_omega_q": r"$\omega_Q$ ACF  C(t)/C(0)",
+    "acf_cq": "$|C_Q|$ ACF  C(t)/C(0)",
 }
 
 
@@ -47,6 +48,7 @@ def drawings(view: CampaignView, ledger: pd.DataFrame) -> list[Drawing]:
         figures += [
             *decays,
             *(site_drawings(view, material) if echo else ()),
+            *(echo_drawings(view, material) if echo else ()),
             *transport_drawings(view, material),
             *_pair_distributions(view, material),
             van_hove(view, material),

@@ -44,7 +44,29 @@ def _signals(view: CampaignView) -> Html:
         "S₂ absolute (9/20 at most), at the shortest mixing time; where it changes until the "
         "longest one, both, and the decay time over mixing times that a fit with γ free gives."
     )
-    return join((table(head, rows), tag("p", note, css="note"), said))
+    classes = items(filter(None, (_classes(view, case) for case in view.cases)))
+    return join((table(head, rows), tag("p", note, css="note"), said, classes))
+
+
+def _classes(view: CampaignView, case: Case) -> Html | None:
+    """Plateau at long tp that classes of equal tensors leave, beside that of the jumps."""
+    record = view.record(f"{case.folder}/sites.json")
+    if not record["exchange"]:
+        return None
+    own = record["exchange"]["long_tp"]
+    text = (
+        f"{own['n_sites']} sites of the unit cell were visited, of {own['n_classes']} different "
+        "tensors: at long tp, S₂/S₂(0) of ions that reach all of them falls to "
+        f"{number(own['plateau_normalised'], 2)}"
+    )
+    jumps = record["echo"]["routes"]["exchange"]["echoes"] if record["echo"] else []
+    if jumps and (left := jumps[-1]["plateau_normalised"]) is not None:
+        text += (
+            f"; with the rates counted it ends at {number(left, 2)} for tp = "
+            f"{jumps[-1]['tp_us']:g}\u00a0µs (what jumps during tp average is gone from its first "
+            "value already, and ions that are confined keep more)"
+        )
+    return join((tag("strong", str(case), ": "), text, "."))
 
 
 def _record(view: CampaignView, case: Case) -> dict[str, Any]:

@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from hopecho.correlation.regime import WORDS
 from hopecho.figures.sites import draw_angles, draw_groups, draw_histograms, draw_trace
 from hopecho.figures.style import WIDE_IN, hide_unused, render
 from hopecho.report.campaign import CampaignView, Case
 from hopecho.report.markup import Drawing, Html, file_name, items, join, table, tag
 from hopecho.report.words import ABSENT, number, percent, quantity_text, say
 
-LABELS = {"cq": "|C_Q|", "omega_q": "ω_Q, one field direction"}
+LABELS = {"cq": "$|C_Q|$", "omega_q": r"$\omega_Q$, one field direction"}
 
 
 def site_drawings(view: CampaignView, material: str) -> Iterator[Drawing]:
@@ -132,6 +133,8 @@ def _groups(view: CampaignView, material: str, cases: list[Case]) -> Drawing:
             curves = [
                 (f"{name} ({part['n_ions'].iloc[0]})", *_columns(part))
                 for name, part in data.groupby("group", sort=False)
+                # Where all ions hop, both curves are one.
+                if name != "hop" or part["n_ions"].iloc[0] < data["n_ions"].iloc[0]
             ]
             exchange = view.record(f"{case.folder}/sites.json")["exchange"]
             curve = exchange["predicted_curve"] if exchange else None
@@ -181,6 +184,7 @@ def site_table(view: CampaignView) -> Html:
                 ABSENT if fitted is None else quantity_text("tau_sae", fitted["quantity"]),
                 number(exchange["plateau_predicted"], 2),
                 ABSENT if returns is None else percent(round(100 * returns) / 100),
+                WORDS.get(exchange["seen_by"] or "", ABSENT),
                 "; ".join(_rates(exchange)) or "no jump seen",
                 file_name(f"{case.folder}/sites.json"),
             ]
@@ -189,7 +193,7 @@ def site_table(view: CampaignView) -> Html:
         return Html("")
     head = [
         "phase", "T\u00a0(K)", "τ from jumps", "τ fitted", "b² from jumps", "jumps back",
-        "rates per ion on the site", "file",
+        "seen by", "rates per ion on the site", "file",
     ]  # fmt: skip
     note = (
         "τ from jumps: integral time of the correlation that the counted jumps and the mean tensors"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hopecho.config import PROJECT_ROOT
+from hopecho.correlation.microstructure import family
 from hopecho.io.results import read_json
 from hopecho.labels.store import LabelStore
 from hopecho.report.decay_details import activation_energies, tensor_error_effects
@@ -20,6 +21,7 @@ CLAIMS: Sequence[tuple[str, str]] = (
     ("acf_powder.json", "vibrational_amplitude"),
     ("acf_omega_q.json", "tau_sae"),
     ("acf_cq.json", "tau_sae"),
+    ("acf_pq.json", "tau_sae"),
     ("conductivity.json", "d_tracer"),
     ("hops.json", "hop_rate"),
     ("conductivity.json", "sigma_ne"),
@@ -56,6 +58,7 @@ def summarise(
     members: Collection[str] | None = None,
     targets: Mapping[str, float] | None = None,
     own: Own | None = None,
+    grains: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Gather the claims, gates and errors of a finished campaign.
 
@@ -88,6 +91,8 @@ def summarise(
     own : mapping, optional
         Material -> phase -> ``temperatures_k`` and ``tensors`` of those whose trajectories were
         brought, as `hopecho.own_plan.own_phases` gives them.
+    grains : mapping, optional
+        ``correlation.grains``: the model of glass ceramics, of materials that run both phases.
 
     Returns
     -------
@@ -95,9 +100,9 @@ def summarise(
         ``labels``, ``claims``, ``learning``, ``heldout``, ``uncertainty``, ``efg``, ``efg_grid``,
         ``efg_segments``, ``structures``, ``segments``, ``bursts``, ``step_tests``, ``label_sets``,
         ``fit``, ``extrapolation``, ``grid``, ``reference``, ``targets``, ``activation_energy``,
-        ``tensor_errors``, ``own``. Without field gradients ``efg`` is empty and no claim is made of
-        correlation functions; of a potential made elsewhere ``extrapolation`` is not known. A
-        material with nothing simulated has no ``learning`` and what goes with it.
+        ``tensor_errors``, ``microstructure``, ``own``. Without field gradients ``efg`` is empty and
+        no claim is made of correlation functions; of a potential made elsewhere ``extrapolation``
+        is not known. A material with nothing simulated has no ``learning`` and what goes with it.
     """
     brought = {m: dict((own or {}).get(m, {})) for m in run}
     simulated = {m: [p for p in run[m] if p not in brought[m]] for m in run}
@@ -150,8 +155,37 @@ def summarise(
         "tensor_errors": tensor_error_effects(
             results, [c for c in claims if c["phase"] in predicted[c["material"]]], errors
         ),
+        "microstructure": [
+            {"material": m, "temperature_k": t} | _grains(results / m / "phases", t, grains)
+            for m, t in (_with_both(claims, grains) if grains else ())
+        ],
         "targets": dict(targets or {}),
     }
+
+
+def _with_both(
+    claims: Sequence[Mapping[str, Any]], grains: Mapping[str, Any]
+) -> list[tuple[str, int]]:
+    """Materials and temperatures at which the tensors of both phases are known."""
+    known = {
+        (c["material"], c["temperature_k"], c["phase"])
+        for c in claims
+        if c["curve"] == "acf_powder"
+    }
+    pair = (grains["glass"], grains["crystal"])
+    return sorted({(m, t) for m, t, _ in known if all((m, t, p) in known for p in pair)})
+
+
+def _grains(phases: Path, temperature: int, grains: Mapping[str, Any]) -> dict[str, Any]:
+    """Model of glass ceramics at one temperature, from the decays of both phases."""
+    glass, crystal = (phases / grains[name] / f"{temperature}K" for name in ("glass", "crystal"))
+    return family(
+        read_json(glass / "acf_powder.json"),
+        read_json(crystal / "acf_powder.json"),
+        diffusion=read_json(crystal / "conductivity.json")["d_tracer"],
+        crystalline_shares=grains["crystalline_shares"],
+        exchange_ms=grains["exchange_ms"],
+    )
 
 
 def _without_provenance(path: Path) -> dict[str, Any]:
@@ -209,7 +243,8 @@ def _claims(
                 claim["reason"] = record["reason"]
             if key == "tau_sae":
                 detail = ("fits", "headline_fit", "regime", "reason", "smallest_decay", "run_ps")
-                claim["advice"] = record.get("advice")
+                claim |= {k: record.get(k) for k in ("advice", "seen_by", "integral_time_ns")}
+                claim |= {k: record.get(k) for k in ("plateau_mean_square", "plateau_first_last")}
                 claim |= {k: record[k] for k in detail}
             yield claim
 

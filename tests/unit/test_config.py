@@ -63,6 +63,10 @@ WRONG = {
     "not a number": ("efg: {sigma_angstrom: .nan}", ["'efg.sigma_angstrom'", "nan", "finite"]),
     "infinite": ("md: {equilibrate_ps: .inf}", ["'md.equilibrate_ps'", "inf", "finite"]),
     "too few samples": ("correlation: {bootstrap: 3}", ["'correlation.bootstrap'", "got: 3", "50"]),
+    "a window beyond the fit": (
+        "correlation: {average_ps: 5.0}",
+        ["'correlation.average_ps'", "lags of the fit", "got: 5", "t_min_ps = 3"],
+    ),
     "no field": ("correlation: {b0: [0, 0, 0]}", ["'correlation.b0'", "[0, 0, 0]", "non-zero"]),
     "two numbers for a field": ("correlation: {b0: [0, 1]}", ["'correlation.b0'", "at least 3"]),
     "same phase twice": ("run: {li3ps4: [beta, beta]}", ["'run.li3ps4'", "once"]),

@@ -3,9 +3,17 @@
 import numpy as np
 import pytest
 
-from hopecho.correlation.echo import CURVES, curve_record, echo_curves
+from hopecho.correlation.acf import window_average
+from hopecho.correlation.echo import CURVES, curve_record, echo_curves, ion_columns
 from hopecho.correlation.verdict import AcfSettings
-from hopecho.tensors import cq_abs, matrix_from_isometric, omega_q_isometric, principal_values
+from hopecho.errors import HopechoError
+from hopecho.tensors import (
+    cq_abs,
+    matrix_from_isometric,
+    omega_q_isometric,
+    p_q,
+    principal_values,
+)
 from hopecho.units import Quantity
 
 RATE, STRIDE = 0.2, 0.25  # 1/ps, ps
@@ -76,6 +84,7 @@ def test_one_axis_and_coupling_against_a_plain_loop(replicas, result):
     for name, series in {
         "acf_omega_q": [omega_q_isometric(r, B0) for r in replicas],
         "acf_cq": [cq_abs(matrix_from_isometric(r)) for r in replicas],
+        "acf_pq": [p_q(r) for r in replicas],
     }.items():
         mean = np.mean(series)
         for analysed, offset in ((result[name].raw, 0.0), (result[name].centred, mean)):
@@ -91,6 +100,59 @@ def test_headline_is_raw_but_for_the_coupling_whose_mean_is_not_zero(result):
     assert result["acf_powder"].headline is result["acf_powder"].raw
     assert result["acf_cq"].headline is result["acf_cq"].centred
     assert result["acf_cq"].raw.acf[-1] > 0.5 > abs(result["acf_cq"].centred.acf[-1])
+
+
+def test_p_q_is_smooth_where_the_coupling_changes_sign():
+    """V_zz jumps from one axis to another at eta = 1; P_Q has no kink there."""
+    x = np.linspace(-0.02, 0.02, 81)
+    v = np.zeros((81, 3, 3))
+    v[:, 0, 0], v[:, 1, 1], v[:, 2, 2] = 1.0 + x, -1.0 + x, -2.0 * x
+    from hopecho.tensors import isometric_from_matrix
+
+    kinks = [
+        np.abs(np.diff(f(isometric_from_matrix(v)), 2)).max() / np.diff(x)[0]
+        for f in (lambda t: cq_abs(matrix_from_isometric(t)), p_q)
+    ]
+    assert kinks[0] > 50 * kinks[1]
+
+
+def test_averaged_tensors_lose_the_vibrations_and_keep_the_decay(replicas):
+    """Window W: amplitude times [sinh(W/2tau)/(W/2tau)]^2, tau as before; white noise over n."""
+    rng = np.random.default_rng(9)
+    noisy = [r + 0.03 * rng.normal(size=r.shape) for r in replicas]
+    window, half = 2.0, 0.5 * 2.0 * RATE
+    plain, averaged = (
+        curves(noisy, average_ps=w, settings=AcfSettings(t_min_ps=2.5, n_resamples=100))[0]
+        for w in (0.0, window)
+    )
+    assert plain.headline.vibrational_amplitude.value > 0.6
+    kept = averaged.raw.zero_lag * (1.0 - averaged.headline.vibrational_amplitude.value)
+    before = plain.raw.zero_lag * (1.0 - plain.headline.vibrational_amplitude.value)
+    assert kept / before == pytest.approx((np.sinh(half) / half) ** 2, rel=0.05)
+    assert averaged.headline.vibrational_amplitude.value < 0.25
+    tau = averaged.headline.tau_sae
+    assert abs(tau.value - 1e-3 / RATE) < 4 * tau.stderr
+    means = [window_average(r, n_window=8) for r in noisy]
+    lag = round(averaged.raw.lag_ps[7] / STRIDE)
+    naive = [(m[: len(m) - lag] * m[lag:]).sum(axis=2).mean() for m in means]
+    zero = [(m**2).sum(axis=2).mean() for m in means]
+    assert averaged.raw.acf[7] == pytest.approx(np.mean(naive) / np.mean(zero), rel=1e-9)
+    with pytest.raises(HopechoError, match="too sparse"):
+        curves(noisy, average_ps=0.3)
+
+
+def test_single_ions_add_up_to_the_curve(replicas, result):
+    columns = ion_columns(list(result.values()))
+    lag, n_ions = result["acf_powder"].raw.lag_ps, replicas[0].shape[1]
+    assert {len(x) for x in columns.values()} == {4 * n_ions * lag.size}
+    for name in ("acf_powder", "acf_cq"):
+        head = result[name].headline
+        rows = columns[f"{name}_khz2"].reshape(-1, lag.size)
+        assert rows.mean(axis=0) == pytest.approx(head.acf * head.zero_lag, rel=1e-9)
+    third = (columns["replica"] == 2) & (columns["ion"] == 5)
+    own = omega_q_isometric(replicas[2][:, 5], B0)
+    assert columns["acf_omega_q_khz2"][third][0] == pytest.approx((own**2).mean(), rel=1e-9)
+    assert columns["lag_ps"][third] == pytest.approx(lag)
 
 
 def test_columns_have_one_row_a_lag(result):
@@ -140,6 +202,7 @@ def test_the_record_states_frequency_and_regime(result):
     )
     # 5 ps at some tens of kHz: narrowed, and no echo sees it
     assert "narrowed" in records["acf_powder"]["regime"]
+    assert records["acf_powder"]["seen_by"] == "narrowed"
     assert set(records["acf_powder"]["uncentred"]) >= {"tau_sae", "fits", "reason"}
 
 
@@ -152,10 +215,11 @@ def test_the_record_states_frequency_and_regime(result):
     ],
 )
 def test_regime_of_a_bound(interval, said):
-    from hopecho.correlation.echo import _regime
+    from hopecho.correlation.echo import regime_of, seen_by
 
     tau = Quantity(None, None, interval, "ns", 4.0, verdict="bound")
-    assert _regime(tau, 20.0).startswith(said)
+    assert regime_of(tau, 20.0).startswith(said)
+    assert seen_by(tau, 20.0) is None
 
 
 def test_a_seed_fixes_the_errors(replicas):

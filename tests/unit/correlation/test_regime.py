@@ -2,7 +2,13 @@ import math
 
 import pytest
 
-from hopecho.correlation.regime import quadrupolar_t1_s, sae_regime, spectral_density_s
+from hopecho.correlation.regime import (
+    WORDS,
+    quadrupolar_t1_s,
+    regime_word,
+    sae_regime,
+    spectral_density_s,
+)
 
 LARMOR_7T = 116.6
 LARMOR_11T7 = 194.4
@@ -39,15 +45,17 @@ def test_spectral_density_is_half_at_one_over_tau():
 
 
 @pytest.mark.parametrize(
-    ("tau_ns", "nu_khz", "t1_s", "words"),
+    ("tau_ns", "nu_khz", "t1_s", "word", "words"),
     [
-        (4e7, 25.0, 5.0, "spin-alignment echo sees this decay"),
-        (46.0, 12.0, None, "not a time that the echo measures"),
-        (1.5, 12.0, None, "seen in T1"),
-        (6e9, 25.0, 5.0, "lower limit"),
-        (8e3, 12.0, None, "coalescence"),
-        (9e3, 1000.0, None, "slow against the line"),
+        (4e7, 25.0, 5.0, "sae", "spin-alignment echo sees this decay"),
+        (46.0, 12.0, None, "narrowed", "not a time that the echo measures"),
+        (1.5, 12.0, None, "t1", "seen in T1"),
+        (6e9, 25.0, 5.0, "t1_first", "lower limit"),
+        (8e3, 12.0, None, "coalescence", "coalescence"),
+        (9e3, 1000.0, None, "slow", "slow against the line"),
     ],
 )
-def test_each_regime_is_named(tau_ns, nu_khz, t1_s, words):
+def test_each_regime_is_named(tau_ns, nu_khz, t1_s, word, words):
     assert words in sae_regime(tau_ns, nu_khz, t1_s=t1_s)
+    assert regime_word(tau_ns, nu_khz, t1_s=t1_s) == word
+    assert word in WORDS

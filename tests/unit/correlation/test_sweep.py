@@ -12,7 +12,7 @@ from hopecho.io.efg_series import IonFile, open_runs
 from hopecho.io.efg_table import EfgTrajectory, write_efg
 
 SETTINGS = {
-    "b0": [0, 1, 2], "t_min_ps": 0.5, "stretch": "exponential", "bootstrap": 50,
+    "b0": [0, 1, 2], "average_ps": 0.0, "t_min_ps": 0.5, "stretch": "exponential", "bootstrap": 50,
     "max_lag_fraction": 0.3, "wanted_error": 0.1, "echo_tp_us": [10.0], "echo_tm_us": [1.0, 1e3],
     "echo_dead_time_us": 5.0, "fields_t": [7.05],
 }  # fmt: skip

@@ -86,8 +86,18 @@ def test_independent_hops_are_poisson_and_bunched_ones_are_not():
 
 
 def test_coarse_frames_miss_returns():
-    rates = rate_against_stride(two_state(0.1, 0.1), detect, stride_ps=1.0, factors=(1, 10))
+    runs = np.array_split(two_state(0.1, 0.1), 2)
+    options = {"stride_ps": 1.0, "factors": (1, 10, 100_000)}
+    rates = rate_against_stride(runs, [detect, detect], **options)
     assert [stride for stride, _ in rates] == [1.0, 10.0]
+    assert rates[0][1].n_independent > 10 * rates[0][1].stderr / rates[0][1].value
+
+    def lost(positions, stride_ps):
+        if stride_ps > 1.0:
+            raise HopechoError("Ion 0 never enters the core of a site.")
+        return detect(positions, stride_ps)
+
+    assert [s for s, _ in rate_against_stride(runs, [detect, lost], **options)] == [1.0]
     # An exchange at rate k seen every t counts (1 - (1 - 2k)^t)/2 hops a frame.
     assert rates[0][1].value == pytest.approx(0.1e12, rel=0.05)
     assert rates[1][1].value == pytest.approx((1 - 0.8**10) / 20 * 1e12, rel=0.05)

@@ -217,8 +217,20 @@ def test_the_whole_analysis(beta, known):
         plan=EchoPlan(tp_us=(5.0,), tm_us=(1.0, 100.0), dead_time_us=0.0),
     )  # fmt: skip
     result = analyse_sites(runs, efg, sites=beta if known else None, settings=settings)
-    assert set(result.tables) == {"histograms", "traces", "angles", "acf"}
+    assert set(result.tables) == {"histograms", "traces", "angles", "acf", "hops"}
     assert result.record["n_hopping_ions"] == [2]
+    log = result.tables["hops"]
+    assert len(log["ion"]) == result.record["n_hops"][0] == 18
+    assert set(log["ion"]) == set(pair)
+    moved = np.linalg.norm([log[f"d{axis}_angstrom"] for axis in "xyz"], axis=0)
+    apart = np.linalg.norm(np.subtract(*beta.positions[occupied[pair]]))
+    assert moved == pytest.approx(np.full(18, apart), abs=0.3)
+    ends = {log["origin_kind"][0], log["destination_kind"][0]}
+    assert ends == ({"LiS4", "LiS6"} if known else {"cage"}) or known
+    assert [i["n_hops"] for i in result.record["ions"] if i["ion"] in pair] == [9, 9]
+    rates = result.record["rate_against_stride"]
+    assert [r["stride_ps"] for r in rates] == [0.5, 1.0, 2.5, 5.0]
+    assert rates[0]["rate"]["n_independent"] == 18
     if not known:
         assert result.record["exchange"] is None
         assert set(result.record["kinds"]) == {"cage"}
@@ -226,6 +238,10 @@ def test_the_whole_analysis(beta, known):
     assert set(result.record["kinds"]) == {"LiS4", "LiS6"}
     exchange = result.record["exchange"]
     assert exchange["return_share"] == 1.0
+    assert "2 pi nu tau" in exchange["regime"]
+    # Twelve sites of the cell with tensors of their own, all equally often.
+    assert exchange["long_tp"]["n_classes"] == exchange["long_tp"]["n_sites"] == 12
+    assert exchange["long_tp"]["plateau_normalised"] == pytest.approx(1 / 12, rel=0.01)
     (echo,) = result.record["echo"]["routes"]["exchange"]["echoes"]
     assert 0 < echo["s2_last"] <= echo["s2_first"] < 0.45
     assert {"all", "hop", "stay", "start LiS4", "start LiS6"} == set(result.tables["acf"]["group"])

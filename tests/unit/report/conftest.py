@@ -54,6 +54,10 @@ def decay_record(phase, temperature):
         },
         "headline_fit": "exponential",
         "smallest_decay": 0.061,
+        "integral_time_ns": None if tau is None else 1.1e-3 * tau,
+        "plateau_mean_square": 0.21,
+        "plateau_first_last": 0.14,
+        "seen_by": None if tau is None else "narrowed",
         "run_ps": 200.0,
         "zero_lag": 800.0,
         "advice": {"text": "an error of 10 % of tau needs 2 runs of 400 ps"},
@@ -78,11 +82,11 @@ def decay_record(phase, temperature):
 
 def write_decays(folder, phase, temperature, rng):
     lag = np.concatenate([[0.0], np.unique(np.round(np.geomspace(0.05, 50.0, 40), 2))])
-    for k, name in enumerate(("acf_powder", "acf_omega_q", "acf_cq")):
+    for k, name in enumerate(("acf_powder", "acf_omega_q", "acf_cq", "acf_pq")):
         record = decay_record(phase, temperature)
         fit = record["fits"]["exponential"]
         slow = fit["plateau_b2"] + (1 - fit["plateau_b2"]) * np.exp(-lag / (1e3 * fit["tau_ns"]))
-        kept = fit["amplitude"] * (1.0 - 0.1 * k)
+        kept = fit["amplitude"] * (1.0 - 0.1 * min(k, 2))
         acf = kept * slow + (1.0 - kept) * np.exp(-lag / 0.08)
         err = 0.004 + 0.02 * lag / lag[-1]
         err[0] = 0.0
@@ -105,10 +109,18 @@ def write_echo(folder, phase, temperature):
         routes["exchange"] = {"basis": "ions jump", "echoes": [jumping]}
     sae = {"statement": "the longest run is 200 ps", "routes": routes}
     write_json(folder / "sae.json", sae, provenance=origin())
+    columns = {"route": "frozen", "tp_us": 10.0, "td_us": 10.0, "tm_us": [1.0, 100.0]}
+    signal = pd.DataFrame(columns | {"s2": 0.123, "s2_normalised": 1.0})
+    write_csv(folder / "sae.csv", signal, provenance=origin())
+    nu = np.geomspace(100.0, 1e5, 9)
+    density = {"frequency_mhz": nu, "j_fit_ps": 4.0 / (1 + (nu / 1e4) ** 2)}
+    density |= {"j_none_ps": density["j_fit_ps"], "j_hann_ps": density["j_fit_ps"] - 1.0}
+    write_csv(folder / "spectral_density.csv", pd.DataFrame(density), provenance=origin())
     t1 = resolved(6.35, 0.73, "s") if seen else limit("s")
     if (phase, temperature) == ("beta", 500):
         t1 = limit("s", high=4.567)
-    field = {"field_t": 7.05, "t1": t1, "t1_stretched_s": 5.5 if seen else None,
+    field = {"field_t": 7.05, "larmor_mhz": 116.7, "t1": t1,
+             "t1_stretched_s": 5.5 if seen else None,
              "t1_numeric_s": {"hann": 6.1 if seen else None}}  # fmt: skip
     record = {"fields": [field], "validity": "one exponential assumed"}
     write_json(folder / "relaxation.json", record, provenance=origin())
@@ -136,8 +148,20 @@ def write_sites(folder, phase, temperature):
         "return_share": 0.54,
         "rates": {"LiS4->LiS6": resolved(3.3e9, 4e8, "1/s"), "LiS6->LiS4": limit("1/s", high=1e8)},
         "predicted_curve": {"lag_ps": [1.0, 10.0], "acf": [0.4, 0.2]},
+        "seen_by": "narrowed",
+        "long_tp": {"n_sites": 12, "n_classes": 8, "plateau_normalised": 0.1406},
     }
-    both = {"exchange": exchange if phase == "beta" else None, "echo": None, "sites_lost": None}
+    echo = {"tp_us": 10.0, "td_us": 10.0, "s2_first": 0.2, "s2_last": 0.05, "tau_us": 300.0,
+            "plateau_normalised": 0.25, "tm_us": [1.0, 1000.0], "s2": [0.2, 0.05]}  # fmt: skip
+    routes = {"exchange": {"basis": "ions jump", "echoes": [echo]}}
+    rates = [{"stride_ps": s, "rate": resolved(7e9 / s, 2e8, "1/s")} for s in (1.0, 2.0)]
+    ions = [{"replica": 0, "ion": i, "start": kinds[i % len(kinds)], "n_hops": i} for i in range(4)]
+    both = {"exchange": exchange if phase == "beta" else None, "sites_lost": None, "ions": ions}
+    both["echo"] = {"routes": routes} if (phase, temperature) == ("beta", 500) else None
+    both["rate_against_stride"] = rates
+    own = [pd.DataFrame({"replica": 0, "ion": i, "lag_ps": lag, "acf_powder_khz2": 900.0 - 80 * lag,
+                         "acf_cq_khz2": 400.0 - 30.0 * i * lag}) for i in range(4)]  # fmt: skip
+    write_csv(folder / "acf_ions.csv", pd.concat(own), provenance=origin())
     write_json(folder / "sites.json", both, provenance=origin())
 
 
@@ -576,7 +600,9 @@ def write_campaign(results, *, source="model PES", converged=True, efg=True):
         source=source,
         store=store,
         efg=efg,
-    )
+        grains={"glass": "amorphous", "crystal": "beta", "crystalline_shares": [0.5],
+                "exchange_ms": [0.1, 40.0]},
+    )  # fmt: skip
     write_json(results / "summary.json", summary, provenance=origin())
     return results
 

@@ -5,7 +5,9 @@ import re
 
 from hopecho.io.results import read_json
 from hopecho.report.campaign import CampaignView
+from hopecho.report.claims import claim_tables
 from hopecho.report.decay_details import decay_details
+from hopecho.report.echo_drawings import echo_drawings
 from hopecho.report.echo_tables import echo_tables
 from hopecho.report.site_drawings import site_drawings, site_table
 
@@ -20,6 +22,8 @@ def test_every_route_stands_with_its_assumption_and_its_decay(campaign):
     assert "tensors as averaged over the run 0.12" in said
     assert "0.12 → 0.045, τ(tp) = 3.2 ms" in said
     assert "ions jump." in said
+    assert "12 sites of the unit cell were visited, of 8 different tensors" in said
+    assert "falls to 0.14; with the rates counted it ends at 0.25" in said
 
 
 def test_t1_is_a_value_a_bound_or_nothing(campaign):
@@ -65,3 +69,25 @@ def test_activation_energy_and_the_effect_of_tensor_errors(campaign):
     assert "1.9 / 2.8 kHz" in said
     assert "an error of 10 % of τ needs 2 runs of 400 ps" in said
     assert "its error" in said
+
+
+def test_the_figures_of_the_echo_name_their_files_and_say_what_is_a_model(campaign):
+    view = CampaignView(campaign, read_json(campaign / "summary.json"))
+    figures = {f.name: f for f in echo_drawings(view, "li3ps4")}
+    names = ("ions", "strides", "density", "echo", "grains")
+    assert list(figures) == [f"li3ps4-{name}" for name in names]
+    assert all(f.svg.startswith("<svg") and f.files for f in figures.values())
+    said = figures["li3ps4-grains"].look_for
+    assert said.startswith("A model, not a simulation")
+    assert "inside grains: no decay inside: MD resolves none (first panel)" in said
+    assert "0.1 ms: less than" in said
+
+
+def test_the_decay_without_a_fit_and_who_sees_it(campaign):
+    view = CampaignView(campaign, read_json(campaign / "summary.json"))
+    said = text_of(decay_details(view))
+    assert "amorphous 300 12.3 ps 13.5 ps 0.15 0.21 0.14" in said
+    assert "beta 300 – – – 0.21 0.14" in said
+    said = text_of(claim_tables(view))
+    assert "narrowed line, echo plateau 46 ns resolved" in said
+    assert "τ of P_Q, mean removed" in said

@@ -61,7 +61,7 @@ def test_headlines_follow_the_verdicts(said):
 
 def test_claims_stand_beside_fits_paper_and_file(said):
     row = "amorphous | 300 | 12.3 ps (68 %: 11.1 to 13.5) | τ = 12.3 ps, b² = 0.35 | "
-    row += "τ = 11.1 ps, b² = 0.35, γ = 0.80 | 46 ns | resolved | "
+    row += "τ = 11.1 ps, b² = 0.35, γ = 0.80 | narrowed line, echo plateau | 46 ns | resolved | "
     assert row + "li3ps4/phases/amorphous/300K/acf_powder.json" in said
     row = "beta | 300 | no hop seen, rate < 3.1 × 10⁸ /s (95 %) | 12 | 2.57 × 10⁵ /s | not seen"
     assert row in said
@@ -123,7 +123,7 @@ def test_mobility_has_its_runs_maps_and_temperatures(page):
 
 def test_every_figure_names_its_labels_and_files(page):
     figures = re.findall(r"<figure.*?</figure>", page, flags=re.DOTALL)
-    assert len(figures) == 27
+    assert len(figures) == 32
     for figure in figures:
         assert "Files:" in figure
         assert figure.count("<!-- labels: model PES -->") == 1
