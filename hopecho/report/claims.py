@@ -106,7 +106,9 @@ def _runs(view: CampaignView, case: Case) -> str:
     """How much was run, such as `` (3 runs, 180 ps in all)``."""
     brought = view.own.get(case.material, {}).get(case.phase)
     if brought is not None:
-        lengths = [r["length_ps"] for r in brought["runs"] if r["temperature_k"] == case[2]]
+        lengths = [
+            r["length_ps"] for r in brought["runs"] if r["temperature_k"] == case.temperature_k
+        ]
         return _runs_words(len(lengths), sum(lengths), " of your own")
     own = [
         s
