@@ -216,7 +216,8 @@ def predict_segment(
     kernel = make_kernel(model)
     n_frames, n_flagged, squares, n_sigma = 0, 0, 0.0, 0
     worst = {"frame": 0, "atom": int(ions[0]), "score": 0.0}
-    with EfgWriter(out, ion_id=ions, provenance=provenance) as writer:
+    total = h5md.n_frames(trajectory)
+    with EfgWriter(out, ion_id=ions, n_frames=total, provenance=provenance) as writer:
         for part in h5md.iterate([trajectory], chunk=chunk):
             found = predict(
                 model, part.positions, part.cell, part.numbers, kernel=kernel, first=n_frames

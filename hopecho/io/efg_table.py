@@ -21,14 +21,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hopecho.errors import HopechoError
-from hopecho.io.hdf5 import dataset, reading, values
+from hopecho.io.hdf5 import dataset, reading, reserve, values
 from hopecho.tensors import isometric_from_matrix
 from hopecho.units import EFG_AU_V_M2
 
 UNIT = "a.u."
 CONVENTION = "isometric"
 _UNITS = {"a.u.": 1.0, "au": 1.0, "V/m^2": 1 / EFG_AU_V_M2, "V/m2": 1 / EFG_AU_V_M2}
-_CHUNK_BYTES = 1 << 19
+_CHUNK_BYTES, _OVERHEAD_BYTES = 1 << 19, 1 << 17
+_ION_BYTES = 20
 _STEP_TOLERANCE = 1e-3
 """Largest relative departure of a time step from the first one."""
 
@@ -56,8 +57,15 @@ class EfgWriter:
         File to create; an existing one is replaced.
     ion_id : array_like, (n_ions,)
         0-based atom indices.
+    n_frames : int
+        How many will come, if that is known: room for them is made sure of.
     provenance : mapping of str to str, optional
         Further root attributes.
+
+    Raises
+    ------
+    HopechoError
+        The disk is full.
     """
 
     def __init__(
@@ -65,18 +73,20 @@ class EfgWriter:
         path: Path | str,
         *,
         ion_id: ArrayLike,
+        n_frames: int = 0,
         provenance: Mapping[str, str] | None = None,
     ) -> None:
         self._path = Path(path)
         self._partial = self._path.with_name(self._path.name + ".partial")
         ids = np.asarray(ion_id, dtype=np.int64)
+        reserve(self._partial, n_frames * (_ION_BYTES * len(ids) + 8) + _OVERHEAD_BYTES)
         self._file = h5py.File(self._partial, "w")
         self._file.attrs["unit"] = UNIT
         self._file.attrs["convention"] = CONVENTION
         for name, text in (provenance or {}).items():
             self._file.attrs[name] = text
         self._file.create_dataset("ion_id", data=ids, track_times=False)
-        frames = max(1, _CHUNK_BYTES // (20 * max(len(ids), 1)))
+        frames = max(1, _CHUNK_BYTES // (_ION_BYTES * max(len(ids), 1)))
         self._time = self._file.create_dataset(
             "time_ps", (0,), "f8", maxshape=(None,), chunks=(4096,), track_times=False
         )
@@ -163,7 +173,8 @@ def write_efg(
     provenance: Mapping[str, str] | None = None,
 ) -> None:
     """Write a whole table; see `EfgWriter` for the checks."""
-    with EfgWriter(path, ion_id=trajectory.ion_id, provenance=provenance) as writer:
+    n, ions = len(trajectory.time_ps), trajectory.ion_id
+    with EfgWriter(path, ion_id=ions, n_frames=n, provenance=provenance) as writer:
         writer.append(trajectory.time_ps, trajectory.efg)
 
 

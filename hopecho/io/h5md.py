@@ -23,7 +23,7 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from hopecho.errors import HopechoError
-from hopecho.io.hdf5 import dataset, member, reading, values
+from hopecho.io.hdf5 import dataset, member, reading, reserve, values
 
 CREATOR_VERSION = "1"
 """Version of this layout (not of the program: the bytes must not follow releases)."""
@@ -41,6 +41,7 @@ _VELOCITY_TO_ANGSTROM_PS = {
 }
 """Spellings that MDAnalysis reads too."""
 _CHUNK_BYTES = 1 << 19
+_OVERHEAD_BYTES = 1 << 17
 _SMALLEST_CELL_A3 = 1e-3
 
 
@@ -77,11 +78,12 @@ def write_segment(path: Path | str, segment: Segment) -> None:
     Raises
     ------
     HopechoError
-        When shapes disagree or a number is not finite.
+        When shapes disagree, a number is not finite, or the disk is full.
     """
     _check(segment, path)
     n_frames = len(segment.time_ps)
     step = np.arange(n_frames) if segment.step is None else segment.step
+    reserve(path, _largest_size(segment))
     with h5py.File(path, "w", libver=("earliest", "v110")) as file:
         _write_header(file)
         group = file.create_group("particles/all")
@@ -101,6 +103,14 @@ def write_segment(path: Path | str, segment: Segment) -> None:
         )
         for name in sorted(segment.observables):
             _write_observable(file, position, name, segment.observables[name])
+
+
+def _largest_size(segment: Segment) -> int:
+    """Bytes of a file in which nothing could be packed."""
+    vectors = 1 if segment.velocities is None else 2
+    scalars = 2 + len(segment.observables)
+    frame = 12 * len(segment.numbers) * vectors + 72 + 8 * scalars
+    return len(segment.time_ps) * frame + 4 * len(segment.numbers) + _OVERHEAD_BYTES
 
 
 def read_segment(path: Path | str, *, start: int | None = None, stop: int | None = None) -> Segment:

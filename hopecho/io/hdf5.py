@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import math
 import mmap
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,30 @@ def reading(path: Path | str) -> Iterator[h5py.File]:
             got=f"{type(error).__name__}: {error}",
             fix="if a job was killed while writing it, delete it and run again",
         ) from error
+
+
+def reserve(path: Path | str, n_bytes: int) -> None:
+    """Make sure that a file to be written has room; what stood there is gone.
+
+    Where a write of HDF5 (1.14) fails, closing the file ends the process with a segmentation fault.
+
+    Raises
+    ------
+    HopechoError
+        The disk is full, or a quota or a limit on the size of files is reached.
+    """
+    with open(path, "wb") as stream:
+        try:
+            os.posix_fallocate(stream.fileno(), 0, n_bytes)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                return  # a file system that cannot say
+            stream.truncate(0)
+            raise HopechoError(
+                f"{path} cannot be written: is the disk full?",
+                got=f"{error.strerror}; {n_bytes} bytes are needed",
+                fix="make space and run again: what is finished stays",
+            ) from error
 
 
 @functools.lru_cache(maxsize=1024)

@@ -246,7 +246,7 @@ def publish_trajectory(path: Path, segment: Segment) -> None:
     Raises
     ------
     HopechoError
-        When the file does not hold what was written, or an atom jumps.
+        When it cannot be written, does not hold what was written, or an atom jumps.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")

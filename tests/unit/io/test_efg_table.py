@@ -1,5 +1,8 @@
 """HDF5 tables of tensors: round trip, segments, foreign files and planted damage."""
 
+import resource
+import signal
+
 import h5py
 import numpy as np
 import pytest
@@ -26,6 +29,20 @@ def test_round_trip_is_exact_and_documented(tmp_path):
     with h5py.File(tmp_path / "a.h5") as file:
         assert dict(file.attrs) == {"unit": "a.u.", "convention": "isometric", "model": "abc"}
         assert file["efg"].dtype == np.float32
+
+
+def test_a_full_disk_is_said_before_the_first_frame(tmp_path):
+    table = _table(4000)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 18, hard))
+    try:
+        with pytest.raises(HopechoError, match=r"a\.h5\.partial cannot be written: is the disk"):
+            write_efg(tmp_path / "a.h5", table)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    assert not (tmp_path / "a.h5").exists()
 
 
 def test_chunks_give_the_same_bytes_as_one_write(tmp_path):
