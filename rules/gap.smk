@@ -20,9 +20,6 @@ rule gap_comparison:
         cost_file("gap_comparison/{material}.tsv")
     conda:
         ENV
-    resources:
-        mem_mb=6000,
-        runtime=120,
     params:
         settings=settings(
             None,

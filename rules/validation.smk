@@ -30,8 +30,7 @@ rule validation_run:
         ENV
     threads: MD_JOB["cpus"]
     resources:
-        mem_mb=MD_JOB["mem_mb"],
-        runtime=MD_JOB["runtime_min"],
+        **MD_RESOURCES,
     params:
         settings=settings(
             "validation",

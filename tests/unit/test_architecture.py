@@ -225,6 +225,26 @@ def test_every_retry_on_slurm_asks_for_more_and_stays_within_a_day():
             assert name == "mem_mb" or int(amount) * (1 + profile["retries"]) <= 1440
 
 
+def test_every_rule_that_says_what_it_needs_asks_for_more_in_a_retry():
+    """Constants beside the lists of common.smk would stay the same in every attempt."""
+    for path in sorted((ROOT / "rules").glob("*.smk")):
+        text = path.read_text()
+        blocks = re.findall(r"^    resources:\n((?:        .*\n)+)", text, re.M)
+        assert len(blocks) == len(re.findall(r"^ *resources:", text, re.M))
+        assert {block.strip() for block in blocks} <= {"**MD_RESOURCES,", "**LABEL_RESOURCES,"}
+    common = (ROOT / "rules/common.smk").read_text()
+    assert len(re.findall(r'"mem_mb": lambda wildcards, attempt: attempt \* \w+_JOB', common)) == 2
+
+
+def test_every_rule_that_reads_whole_trajectories_has_memory_of_its_own():
+    profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())["set-resources"]
+    own = re.compile(r"resources:")
+    for path in sorted((ROOT / "rules").glob("[!r]*.smk")):  # all but the report
+        for name, body in re.findall(r"^rule (\w+):\n((?:    .*\n|\n)+)", path.read_text(), re.M):
+            reads = re.search(r"\b(?:h5md|bursts|ufp|reference)=", body.split("output:")[0])
+            assert not reads or own.search(body) or "mem_mb" in profile.get(name, {}), name
+
+
 def test_the_lock_names_no_host():
     assert "http" not in (ROOT / "requirements.lock").read_text()
 
