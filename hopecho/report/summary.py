@@ -155,12 +155,19 @@ def summarise(
         "tensor_errors": tensor_error_effects(
             results, [c for c in claims if c["phase"] in predicted[c["material"]]], errors
         ),
-        "microstructure": [
-            {"material": m, "temperature_k": t} | _grains(results / m / "phases", t, grains)
-            for m, t in (_with_both(claims, grains) if grains else ())
-        ],
+        "microstructure": _microstructure(results, claims, grains) if grains else [],
         "targets": dict(targets or {}),
     }
+
+
+def _microstructure(
+    results: Path, claims: Sequence[Mapping[str, Any]], grains: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Model of glass ceramics of every material and temperature."""
+    return [
+        {"material": m, "temperature_k": t} | _grains(results / m / "phases", t, grains)
+        for m, t in _with_both(claims, grains)
+    ]
 
 
 def _with_both(
