@@ -202,7 +202,7 @@ def forecast_lines(campaign: Campaign, cores: int | None = None) -> Iterator[str
     cores : int, optional
         Cores that it may use, for the wall time.
     """
-    yield from own_lines(campaign)
+    yield from (f"hopecho: {line}" for line in own_lines(campaign))
     if not own_plan.learned(campaign.config):
         yield "hopecho: nothing to simulate: no labels, no potential, no MD"
         return
@@ -239,7 +239,7 @@ def own_lines(campaign: Campaign) -> Iterator[str]:
             n = len(list(campaign.runs(c.material, c.phase, c.temperature_k)))
             how = words[own_plan.tensors(campaign.config, c.material, c.phase)]
             yield (
-                f"hopecho: {c.material} {c.phase} {c.temperature_k} K: "
+                f"{c.material} {c.phase} {c.temperature_k} K: "
                 f"{n} {'run' if n == 1 else 'runs'} of your own, {how}"
             )
 

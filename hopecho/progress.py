@@ -29,8 +29,9 @@ def status_lines(campaign: Campaign, cores: int | None = None) -> Iterator[str]:
         own = [phase for phase in cost.phases if phase.material == material]
         yield from (phase.words() for phase in own)
         yield f"{material}: MD left: {sum(phase.cpu_s for phase in own) / 60:.0f} CPU min"
-    wall = wall_words(campaign, cost, cores)
-    yield f"production left: {wall}{cost.disk_bytes / 1e6:.0f} MB on disk"
+    if own_plan.learned(campaign.config):
+        wall = wall_words(campaign, cost, cores)
+        yield f"production left: {wall}{cost.disk_bytes / 1e6:.0f} MB on disk"
     sets = [read_json(path)["quarantined"] for path in results.glob("*/*/**/labelled.json")]
     yield f"labels quarantined: {len({key for quarantined in sets for key in quarantined})}"
     page = results / "report.html"

@@ -8,6 +8,7 @@ from hopecho import own_plan
 from hopecho.config import PROJECT_ROOT, Campaign, load, validate
 from hopecho.errors import HopechoError
 from hopecho.forecast import forecast_lines
+from hopecho.progress import status_lines
 from hopecho.publish import products
 
 DEFAULT = load(PROJECT_ROOT / "config.yaml")
@@ -52,6 +53,7 @@ def test_a_phase_that_brings_its_runs_needs_nothing_else():
     assert entry["stride_ps"] == 1.0
     with pytest.raises(HopechoError, match=r"no run of 400 K, quench 5, replica 0"):
         campaign.own_run("trajectories", "friend", own_plan.RunName(400, 5, 0))
+    assert not [line for line in status_lines(campaign) if "MD" in line or "production" in line]
     said = "\n".join(forecast_lines(campaign))
     assert "friend 400 K: 1 run of your own, no tensors: give phases.<phase>.efg" in said
     assert "nothing to simulate" in said

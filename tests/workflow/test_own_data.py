@@ -125,7 +125,7 @@ def check_reruns(project, mine):
     assert project.planned(configfile=mine) == plan
 
 
-def test_what_is_planned_without_tables_and_with_a_model(project):
+def test_what_is_planned_and_refused_without_tables_and_with_a_model(project):
     overlay = bring(project.folder)
     del overlay["phases"]["friend"]["efg"]
     bare = write_overlay(project, "bare.yaml", overlay)
@@ -140,6 +140,9 @@ def test_what_is_planned_without_tables_and_with_a_model(project):
     modelled = write_overlay(project, "modelled.yaml", overlay | {"efg": {"file": "model.npz"}})
     plan = {"own_run": 2, "own_runs": 1, "import_efg": 1, "predict_efg": 2, **ANALYSIS}
     assert project.planned(configfile=modelled) == plan
-    done = project.run("--cores", "1", configfile=modelled)
+    write_dump(project.folder / "run1-0.dump", hopping(1)[0] % EDGE)
+    done = project.run("--cores", "1", "--keep-going", configfile=modelled)
     assert done.returncode != 0
     assert "efg.file: Cannot read the EFG model model.npz" in done.stdout
+    assert "phases.friend.trajectories: run1-0.dump: The trajectory is wrapped" in done.stdout
+    assert "fix: write unwrapped positions" in done.stdout
