@@ -26,6 +26,12 @@ from hopecho.errors import HopechoError
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 """Folder that holds Snakefile, config.yaml, schemas/ and resources/."""
 
+OWN_FOLDERS = (
+    *(".git", ".snakemake", ".venv", "benchmarks", "campaigns", "containers", "docs", "envs"),
+    *("hopecho", "profiles", "report", "resources", "rules", "schemas", "scripts", "tests"),
+)
+"""Of the checkout: no campaign writes there, and none is removed from there."""
+
 Key = tuple[str, ...]
 
 STRUCTURE_KEYS = ("kind", "structure", "supercell", "quenches", "replicas")
@@ -350,6 +356,10 @@ def _nearest(name: str, known: Sequence[str]) -> str:
 
 def _check_meaning(config: dict[str, Any], files: Sequence[Path]) -> None:
     """Check what a schema cannot: references between keys, and lengths against each other."""
+    results = Path(config["results"]).resolve()
+    if any(results.is_relative_to(PROJECT_ROOT / name) for name in OWN_FOLDERS):
+        fix = "give a folder of its own, such as results-mine"
+        _fail(files, ("results",), "is a folder of hopecho itself", config["results"], fix)
     for material, phases in config["run"].items():
         if material not in config["materials"]:
             fix = _nearest(material, list(config["materials"]))

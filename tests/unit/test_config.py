@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 
 import pytest
 import yaml
@@ -206,6 +207,15 @@ def test_a_mistake_is_named_with_file_key_value_and_remedy(tmp_path, name):
         if part == path and name in ELSEWHERE:
             part = "config.yaml"
         assert part in message
+
+
+@pytest.mark.parametrize("name", ["hopecho", ".git/x", "rules"])
+def test_no_campaign_writes_into_the_project(default, name):
+    folder = str(PROJECT_ROOT / name)
+    if re.fullmatch(r"[\w/.+-]+", folder) is None:
+        pytest.skip("the checkout's path is no folder for results")
+    with pytest.raises(HopechoError, match="'results' is a folder of hopecho itself"):
+        validate(default | {"results": folder})
 
 
 def test_missing_oxidation_number(tmp_path, default):
