@@ -211,7 +211,8 @@ def test_the_slurm_profile_reruns_as_the_default_one_does():
         yaml.safe_load((ROOT / f"profiles/{name}/config.yaml").read_text())
         for name in ("default", "slurm")
     )
-    for key in ("rerun-triggers", "max-checksum-file-size", "rerun-incomplete"):
+    keys = ("rerun-triggers", "max-checksum-file-size", "rerun-incomplete", "scheduler-subsample")
+    for key in keys:
         assert slurm[key] == default[key]
 
 
