@@ -102,8 +102,9 @@ def _strides(view: CampaignView, material: str, cases: Sequence[Case]) -> Drawin
     said = (
         "Hop rate against the time between frames",
         "A rate that falls with the stride counts ions that hop and return between frames; where "
-        "it is flat to the left, the frames of the run are dense enough. Bars: 68 % Poisson "
-        "intervals of the counts. Rates without a hop are not drawn.",
+        "it is flat to the left, the frames of the run are dense enough. From the residence time "
+        "(transport.hop_window_ps) on, single frames count as stays, which adds excursions. Bars: "
+        "68 % Poisson intervals of the counts. Rates without a hop are not drawn.",
     )
     files = [f"{c.folder}/sites.json" for c in cases]
     shape = (1, len(_phases(cases)))

@@ -1,8 +1,8 @@
 """Do the 68 % intervals, bounds and verdicts of decay times keep what they promise?
 
 Every scenario is a set of synthetic campaigns with known truth: tensors that jump at random times
-on top of a static part and uncorrelated vibrations. With 300 campaigns a coverage of 68 % scatters
-by 2.7 %.
+on top of a static part and uncorrelated vibrations. With 400 campaigns a coverage of 68 % scatters
+by 2.3 %.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ import pytest
 from hopecho.correlation.acf import acf_replicas, log_spaced_lags
 from hopecho.correlation.verdict import AcfSettings, analyse_acf
 
-N_CAMPAIGNS = 300
+N_CAMPAIGNS = 400
 TAU = 50.0
 B2 = 0.3
 VIBRATIONS = 0.8
@@ -39,7 +39,7 @@ def campaign(seed, *, run_over_tau, groups=(0, 1, 2), n_ions=48, spread=0.0, tau
         lags * 1.0,
         groups=groups,
         run_ps=[float(n_frames)] * len(groups),
-        settings=AcfSettings(t_min_ps=1.0, n_resamples=200),
+        settings=AcfSettings(t_min_ps=1.0, n_resamples=120),
         rng=rng,
     )
 
@@ -75,11 +75,12 @@ def test_interval_of_tau_covers(name, options, record_property):
         f"scatter {errors.std():.4f}, median stderr {claimed:.4f}"
     )
     record_property("coverage", float(share))
-    assert 0.60 <= share <= 0.78
+    record_property("coverage_b2", float(plateau))
+    assert 0.60 <= share <= 0.76
 
 
 def test_static_sites_are_almost_never_called_a_decay():
-    results = [campaign(s, run_over_tau=None, tau=np.inf) for s in range(2 * N_CAMPAIGNS)]
+    results = [campaign(s, run_over_tau=None, tau=np.inf) for s in range(N_CAMPAIGNS)]
     false = np.mean([r.verdict != "not_seen" for r in results])
     z = np.array([r.drop.z for r in results])
     print(f"static sites: {false:.4f} called a decay, z mean {z.mean():+.2f}, std {z.std():.2f}")

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hopecho.correlation.bootstrap import blended_dof, ion_resamples, spread, stack_rows
+from hopecho.correlation.bootstrap import (
+    blended_dof,
+    by_chance,
+    ion_resamples,
+    spread,
+    stack_rows,
+)
 from hopecho.errors import HopechoError
 
 
@@ -72,16 +78,28 @@ def test_same_seed_same_result():
     np.testing.assert_array_equal(one.stderr, two.stderr)
 
 
+@pytest.mark.parametrize("n_units", [2, 3, 9])
 @pytest.mark.parametrize("ratio", [0.0, 0.3, 1.0, 3.0, 30.0])
-def test_interval_covers_for_any_spread_between_three_units(ratio):
+def test_interval_covers_for_any_spread_between_units(ratio, n_units):
     """The rule itself on exact normal and chi-square draws, ions' variance known."""
     rng = np.random.default_rng(6)
-    n = 20_000
+    n, dof = 20_000, n_units - 1
     error = rng.normal(size=n) * np.sqrt(1.0 + ratio)
-    between = (1.0 + ratio) * rng.chisquare(2, size=n) / 2.0
-    dof = np.where(between > 1.0, blended_dof(np.ones(n), 143, between, 2), 143.0)
-    half = stats.t.ppf(0.84, dof) * np.sqrt(np.maximum(between, 1.0))
-    assert 0.66 < np.mean(abs(error) < half) < 0.77
+    between = (1.0 + ratio) * rng.chisquare(dof, size=n) / dof
+    counts = between > by_chance(dof, 143)
+    dof = np.where(counts, blended_dof(np.ones(n), 143, between, dof), 143.0)
+    half = stats.t.ppf(0.84, dof) * np.sqrt(np.where(counts, between, 1.0))
+    assert 0.635 < np.mean(abs(error) < half) < 0.735
+
+
+def test_a_difference_that_chance_makes_does_not_widen_the_error():
+    """Equal replicas: in six cases of seven the error is that of the ions."""
+    rng = np.random.default_rng(8)
+    dofs = [
+        spread(rows_of(list(rng.normal(size=(3, 40, 1)))), identity, n_resamples=200, rng=rng).dof
+        for _ in range(200)
+    ]
+    assert np.mean(np.array(dofs) > 118) == pytest.approx(0.85, abs=0.07)
 
 
 def test_lower_bound_follows_a_lopsided_bootstrap():
