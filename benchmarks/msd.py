@@ -2,7 +2,8 @@
 
 The peers run in their own environment, made on first use in ``benchmarks/.venv/msd`` from the
 pinned ``requirements-msd.txt``. All get one thread and the same positions and are timed in
-processor seconds; their curves must agree with ours. A run too long for memory (10^6 frames of 200
+processor seconds; their curves must agree with ours. The memory of each, above what holds the
+positions, is the peak of a process of its own. A run too long for memory (10^6 frames of 200
 ions, 2.4 GB in a temporary folder) is streamed in a process of its own, whose peak is measured.
 """
 
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from timing import RESULTS, best_of, peer_environment, peer_python, write
@@ -28,8 +30,8 @@ LONG_FRAMES, LONG_IONS, LONG_LAGS = 1_000_000, 200, 10_000
 TOLERANCE = 2e-3
 
 
-def peers(x: np.ndarray, lags: np.ndarray) -> dict[str, np.ndarray]:
-    """Return what msd_peer.py measured."""
+def peers(x: np.ndarray, lags: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """Return what msd_peer.py measured, and the memory of every package and ours, MiB."""
     with tempfile.TemporaryDirectory() as name:
         paths = [Path(name) / f for f in ("x.npy", "lags.npy", "result.npz")]
         np.save(paths[0], x)
@@ -38,7 +40,17 @@ def peers(x: np.ndarray, lags: np.ndarray) -> dict[str, np.ndarray]:
         command = [str(python), str(HERE / "msd_peer.py"), *map(str, paths)]
         subprocess.run(command, check=True, env=peer_environment())
         with np.load(paths[2], allow_pickle=False) as data:
-            return dict(data)
+            found = dict(data)
+        own = [sys.executable, __file__, "memory", str(paths[0])]
+        memory = {"hopecho": _printed(own)}
+        for name in [key.partition("/")[0] for key in found if key.endswith("/seconds")]:
+            memory[name] = _printed([*command[:-1], name], env=peer_environment())
+        return found, memory
+
+
+def _printed(command: list[str], **options: Any) -> float:
+    done = subprocess.run(command, check=True, capture_output=True, text=True, **options)
+    return round(float(done.stdout), 1)
 
 
 def compare() -> None:
@@ -50,7 +62,7 @@ def compare() -> None:
     axes = best_of(lambda: msd_per_ion(x, n_lags=N_FRAMES))
     short = best_of(lambda: msd_mean(x, n_lags=N_FRAMES // 5))
     ours = msd_per_ion(x, n_lags=N_FRAMES, axes=False).mean(1)[lags]
-    found = peers(x, lags)
+    found, memory = peers(x, lags)
     names = [key.partition("/")[0] for key in found if key.endswith("/seconds")]
     for name in names:
         gap = float(np.abs(found[f"{name}/msd"] / ours - 1.0).max())
@@ -70,6 +82,7 @@ def compare() -> None:
         "command": "python benchmarks/msd.py",
         "each_axis_s": float(f"{axes:.3g}"),
         "mean_to_a_fifth_s": float(f"{short:.3g}"),
+        "memory_mb": memory,
         "long_run": long_run(),
     }
     path.write_text(json.dumps(record, indent=1) + "\n")
@@ -97,7 +110,7 @@ def long_run() -> dict[str, float | str]:
 
 def stream(path: str) -> None:
     """Print time and peak memory of the streamed MSD of one file, read with plain reads."""
-    before = peak_mb()
+    before = status_mb()
     source = FramesOnDisk(path)
     start = time.process_time()
     curve = msd_streamed(source, n_lags=LONG_LAGS).sum(1)
@@ -107,19 +120,26 @@ def stream(path: str) -> None:
         "work": f"{LONG_FRAMES} frames x {LONG_IONS} ions, {LONG_LAGS} lags, streamed",
         "seconds": float(f"{seconds:.3g}"),
         "file_mb": round(Path(path).stat().st_size / 2**20),
-        "peak_mb": round(peak_mb()),
-        "peak_above_start_mb": round(peak_mb() - before),
+        "peak_mb": round(status_mb()),
+        "peak_above_start_mb": round(status_mb() - before),
         "largest_deviation_from_6Dt": float(f"{np.abs(curve[1:] / expected[1:] - 1).max():.2g}"),
     }
     print(json.dumps(record))
 
 
-def peak_mb() -> float:
-    """Peak resident memory of this process, MiB; ru_maxrss would count that of its parent."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM"):
-            return float(line.split()[1]) / 1024
-    return float("nan")
+def memory(path: str) -> None:
+    """Print the peak of our MSD above what this process held before, MiB."""
+    x = np.load(path, allow_pickle=False)
+    msd_per_ion(x[:200, :4], n_lags=100, axes=False)
+    before = status_mb("VmRSS")
+    msd_per_ion(x, n_lags=len(x), axes=False)
+    print(status_mb("VmHWM") - before)
+
+
+def status_mb(key: str = "VmHWM") -> float:
+    """Resident memory of this process, MiB, at its peak; ru_maxrss would count its parent's."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(float(line.split()[1]) / 1024 for line in lines if line.startswith(key))
 
 
 class FramesOnDisk:
@@ -139,7 +159,9 @@ class FramesOnDisk:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
+    if len(sys.argv) > 2:
+        memory(sys.argv[2])
+    elif len(sys.argv) > 1:
         stream(sys.argv[1])
     else:
         compare()

@@ -1,7 +1,8 @@
 """MSD by other packages, run by msd.py in an environment of its own.
 
 ``python msd_peer.py positions.npy lags.npy result.npz`` (freud, tidynamics, MDAnalysis, kinisi; no
-hopecho here). Positions are (n_frames, n_ions, 3), A, unwrapped, in the middle of a cell so large
+hopecho here); with one of their names in place of the result it prints the memory of that one, MiB.
+Positions are (n_frames, n_ions, 3), A, unwrapped, in the middle of a cell so large
 that no package can fold them. Writes for each package the processor time, s (best of five, after a
 call on a short run; of two for calls over 3 s), and the MSD at the lags, A^2, mean over ions.
 """
@@ -10,6 +11,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import freud
 import MDAnalysis
@@ -88,5 +90,21 @@ def main(positions: str, lags_path: str, result: str) -> None:
     np.savez(result, **out)
 
 
+def memory(positions: str, lags_path: str, name: str) -> None:
+    """Print the peak of one package above what this process held before, MiB."""
+    warnings.simplefilter("ignore")
+    x, lags = (np.load(path, allow_pickle=False) for path in (positions, lags_path))
+    PEERS[name](x[:200, :4], lags[lags < 100])
+    before = status_mb("VmRSS")
+    PEERS[name](x, lags)
+    print(status_mb("VmHWM") - before)
+
+
+def status_mb(key: str) -> float:
+    """Resident memory of this process, now (VmRSS) or at its peak (VmHWM), MiB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(float(line.split()[1]) / 1024 for line in lines if line.startswith(key))
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    (memory if sys.argv[3] in PEERS else main)(*sys.argv[1:])
