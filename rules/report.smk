@@ -30,8 +30,14 @@ rule summary:
         ],
         code=code("summary"),
     output:
-        summary=f"{RESULTS}/summary.json",
-        ledger=f"{RESULTS}/ledger.csv",
+        summary=report(
+            f"{RESULTS}/summary.json",
+            caption="../report/summary.rst",
+            category="Tables",
+        ),
+        ledger=report(
+            f"{RESULTS}/ledger.csv", caption="../report/ledger.rst", category="Tables"
+        ),
     log:
         log_file("summary.log"),
     conda:

@@ -167,7 +167,11 @@ rule validation_page:
         curves=validation_results(".csv"),
         code=code("validation_page"),
     output:
-        page=f"{RESULTS}/validation.html",
+        page=report(
+            f"{RESULTS}/validation.html",
+            caption="../report/validation.rst",
+            category="Report",
+        ),
     log:
         log_file("validation_page.log"),
     conda:

@@ -4,6 +4,8 @@
 arguments. Prints one list of ``[exit status, output]``.
 """
 
+import gc
+import importlib
 import json
 import os
 import sys
@@ -36,6 +38,7 @@ def fork(arguments):
     process = os.fork()
     if process:
         return process, output
+    gc.disable()  # it would touch, and so copy, all the memory that is shared
     # No clean-up of the parent's: a child must not wait for threads that it does not have.
     os._exit(dry_run(arguments, output))
 
@@ -53,6 +56,8 @@ def main():
     sys.path.insert(0, os.getcwd())
     snakemake.cli.get_argument_parser()  # imports the plugins
     # What the Snakefile imports, and the sources that it parses.
+    for name in ("config", "efg.grid", "environment", "ufp.grid", "versions"):
+        importlib.import_module(f"hopecho.{name}")
     from hopecho.sources import source_files
 
     for script in Path("scripts").glob("*.py"):

@@ -1,17 +1,12 @@
 """Every key of config.yaml, edited in turn on a finished campaign: exactly its rules run again."""
 
 import importlib.util
-import json
-import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
-import pytest
 import yaml
 
 from hopecho.config import merge
+from tests.workflow.conftest import plan_of
 
 ROOT = Path(__file__).parents[2]
 QUICK = "campaigns/quick.yaml"
@@ -50,43 +45,6 @@ def overlay(row, key):
     return merged
 
 
-def rules_of(output):
-    """Rules of the table that a dry run prints; none when there is nothing to do."""
-    found = re.search(r"^job +count\n-[- ]*\n(.*?)\n\n", output + "\n\n", re.M | re.S)
-    if found is None:
-        assert "Nothing to be done" in output, output
-        return set()
-    return {line.split()[0] for line in found.group(1).splitlines()} - {"all", "total"}
-
-
-@pytest.fixture(scope="module")
-def ready(finished, tmp_path_factory):
-    """The finished campaign with files that some rows name, and a function for many dry runs."""
-    folder = tmp_path_factory.mktemp("keys") / "copy"
-    shutil.copytree(finished.folder, folder, copy_function=shutil.copy2, symlinks=True)
-    material = folder / "results-quick/li3ps4"
-    shutil.copy2(material / "potential/potential.uf3", folder / "foreign.uf3")
-    shutil.copy2(material / "al/0/withheld.extxyz", folder / "initial.extxyz")
-    shutil.copy2(material / "phases/beta/start0.extxyz", folder / "start.extxyz")
-    shutil.copy2(material / "efg/model.npz", folder / "model.npz")
-    for name in ("own.h5md", "own.h5"):
-        (folder / name).write_bytes(b"")
-
-    def dry_runs(texts):
-        cases = []
-        for number, text in enumerate(texts):
-            (folder / f"edit{number}.yaml").write_text(text)
-            cases.append(["--configfile", QUICK, f"edit{number}.yaml"])
-        done = subprocess.run(
-            [sys.executable, str(Path(__file__).with_name("dry_runs.py")), "2"],
-            cwd=folder, env=finished.environment, input=json.dumps(cases), text=True,
-            stdout=subprocess.PIPE, check=True,
-        )  # fmt: skip
-        return json.loads(done.stdout)
-
-    return dry_runs
-
-
 def test_every_key_has_a_row():
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     assert set(TABLE["keys"]) == set(leaves(config))
@@ -98,9 +56,9 @@ def test_every_key_has_a_row():
         assert row["to"] != value, f"{key} is not edited"
 
 
-def test_every_key_reruns_exactly_its_rules(ready):
+def test_every_key_reruns_exactly_its_rules(edited):
     rows = TABLE["keys"]
-    found = ready([yaml.safe_dump(overlay(row, key)) for key, row in rows.items()])
+    found = edited.dry_runs((yaml.safe_dump(overlay(row, key)),) for key, row in rows.items())
     wrong = {}
     for (key, row), (status, output) in zip(rows.items(), found, strict=True):
         if "stops" in row:
@@ -110,23 +68,23 @@ def test_every_key_reruns_exactly_its_rules(ready):
             wrong[key] = output[-500:]
         else:
             expected = set(TABLE["groups"][row["group"]]["rules"].split())
-            if rules_of(output) != expected:
-                wrong[key] = sorted(rules_of(output) ^ expected)
+            if set(plan_of(output)) != expected:
+                wrong[key] = sorted(set(plan_of(output)) ^ expected)
     assert wrong == {}
 
 
-def test_the_same_settings_written_otherwise_rerun_nothing(ready):
+def test_the_same_settings_written_otherwise_rerun_nothing(edited):
     # A file of comments alone is no configuration for Snakemake.
-    found = ready(f"seed: 2024\n{text}" for text in SAME.values())
-    plans = {name: rules_of(output) for name, (_, output) in zip(SAME, found, strict=True)}
-    assert plans == {name: set() for name in SAME}
+    found = edited.dry_runs((f"seed: 2024\n{text}",) for text in SAME.values())
+    plans = {name: plan_of(output) for name, (_, output) in zip(SAME, found, strict=True)}
+    assert plans == {name: {} for name in SAME}
 
 
-def test_swapped_values_are_seen(ready):
-    found = ready(text for text, _ in SWAPPED.values())
+def test_swapped_values_are_seen(edited):
+    found = edited.dry_runs((text,) for text, _ in SWAPPED.values())
     for (name, (_, rule)), (status, output) in zip(SWAPPED.items(), found, strict=True):
         assert status == 0, output
-        assert rule in rules_of(output), name
+        assert rule in plan_of(output), name
 
 
 def test_the_page_is_made_from_the_table():

@@ -5,7 +5,14 @@ import subprocess
 import yaml
 
 from hopecho.config import load_yaml, merge
+from hopecho.io.extxyz import read_frames
+from hopecho.labels.store import LabelStore
 
+QUICK = "campaigns/quick.yaml"
+BETA_ONLY = """
+run: {li3ps4: [beta]}
+learning: {phases: [beta], initial_per_phase: 4}
+"""
 IMPORTER = """
 configfile: "mine.yaml"
 
@@ -48,18 +55,34 @@ def test_another_workflow_imports_a_campaign(project, tmp_path):
         assert f"\n{rule} " in done.stdout
 
 
-def test_campaigns_in_one_checkout_share_no_results(copy_of_finished):
-    project = copy_of_finished
-    before = {p: p.stat().st_mtime_ns for p in project.results.rglob("*") if p.is_file()}
-    (project.folder / "other.yaml").write_text("results: results-other\n")
-    target = "results-other/li3ps4/phases/beta/start0.extxyz"
-    files = ["--configfile", "campaigns/quick.yaml", "other.yaml"]
+def test_two_campaigns_side_by_side_share_labels_and_nothing_else(project):
+    """Started together in one checkout: neither waits for the other or touches its results."""
+    running = []
+    for name in ("a", "b"):
+        (project.folder / f"{name}.yaml").write_text(BETA_ONLY + f"results: results-{name}\n")
+        target = f"results-{name}/li3ps4/al/0/candidates/labelled.extxyz"
+        files = ["--configfile", QUICK, f"{name}.yaml"]
+        running.append((target, files, subprocess.Popen(
+            project.command("--cores", "1", target, *files, configfile=None),
+            cwd=project.folder, env=project.environment,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )))  # fmt: skip
+    for _, _, process in running:
+        said, _ = process.communicate()
+        assert process.returncode == 0, said
+    labelled = [project.folder / target for target, _, _ in running]
+    assert labelled[0].read_bytes() == labelled[1].read_bytes()
+    store = LabelStore(project.folder / "store/labels")
+    assert len(store.keys()) == len(read_frames(labelled[0])) == 4
+    assert store.verify() == []
+    # What is removed of one, the other keeps, and the labels stay.
+    project.hopecho("clean", "--yes", overlays=("a.yaml",))
+    assert not (project.folder / "results-a").exists()
+    assert len(store.keys()) == 4
+    target, files, _ = running[1]
+    assert project.planned(target, *files, configfile=None) == {}
+    target, files, _ = running[0]
     done = project.run("--cores", "1", target, *files, configfile=None)
     assert done.returncode == 0, done.stdout
-    assert (project.folder / target).is_file()
-    assert {p: p.stat().st_mtime_ns for p in project.results.rglob("*") if p.is_file()} == before
-    assert project.planned() == {}
-    project.hopecho("clean", "--yes")
-    assert not project.results.exists()
-    assert (project.folder / target).is_file()
-    assert list((project.folder / "store/labels").rglob("*.json"))
+    assert labelled[0].read_bytes() == labelled[1].read_bytes()
+    assert len(store.keys()) == 4
