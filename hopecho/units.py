@@ -128,6 +128,14 @@ SIGMA_UNITS: Mapping[str, float] = MappingProxyType({"S/m": 1.0, "S/cm": 1e-2, "
 """Conductivity: factor from S/m to each unit."""
 
 
+def time_text(ns: float) -> str:
+    """Return a time with three digits in ps, ns, us, ms or s, by its size."""
+    for factor, unit in ((1e9, "s"), (1e6, "ms"), (1e3, "us")):
+        if ns >= factor:
+            return f"{ns / factor:.3g} {unit}"
+    return f"{ns:.3g} ns" if ns >= 1.0 else f"{ns * 1e3:.3g} ps"
+
+
 class QuantityInfo(NamedTuple):
     """How a quantity is written on an axis, in a CSV header and in the report."""
 

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from hopecho.units import Quantity
+from hopecho.units import Quantity, time_text
 
 TYPICAL_K = 1.7
 """K of the powder curve where no error was measured: the middle of 1.3 to 2.1."""
@@ -114,7 +114,7 @@ def _sentence(
     n_runs: int,
     n_independent: float,
 ) -> str:
-    runs = f"{n_runs} run{'s' if n_runs > 1 else ''} of {length:.3g} ps"
+    runs = f"{n_runs} run{'s' if n_runs > 1 else ''} of {time_text(1e-3 * length)}"
     if not known:
         return (
             f"only a lower bound of tau is known: an error of {100 * wanted:g} % needs at least "
@@ -123,7 +123,7 @@ def _sentence(
     assert expected is not None
     if expected <= wanted:
         return f"the error of tau is {100 * expected:.2g} % already: no more runs are needed"
-    more = f"an error of {100 * wanted:g} % needs {needed:.3g} ps in all: {runs}"
+    more = f"an error of {100 * wanted:g} % needs {time_text(1e-3 * needed)} in all: {runs}"
     if n_independent < FEW_SAMPLES:
         more += (
             "; the error is that of few quenches or replicas, so that more of them help and longer "

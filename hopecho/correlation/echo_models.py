@@ -26,7 +26,7 @@ from hopecho.correlation.sae import (
 )
 from hopecho.correlation.verdict import AcfResult
 from hopecho.io.efg_series import Series
-from hopecho.units import cq_khz_per_au
+from hopecho.units import cq_khz_per_au, time_text
 
 Array = NDArray[np.float64]
 
@@ -186,14 +186,13 @@ def echo_record(
     rms_omega_q_khz : float
         Typical frequency, for the regime of each decay time, kHz.
     """
-    short = min(plan.tp_us) * 1e6 / run_ps
     direct = "trajectory" in routes
     return {
         "statement": (
             "runs are longer than the pulses: the route `trajectory` assumes nothing"
             if direct
-            else f"the longest run is {run_ps:.4g} ps and the shortest tp is {short:.2g} times "
-            "that: every S2 here rests on the assumption that is named with it"
+            else f"the longest run is {time_text(1e-3 * run_ps)} and the shortest tp "
+            f"{min(plan.tp_us):g} us: every S2 here rests on the assumption that is named with it"
         ),
         "largest_possible_s2": PREFACTOR,
         "dead_time_us": plan.dead_time_us,

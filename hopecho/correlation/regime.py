@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from hopecho.units import time_text
+
 SAE_SHORTEST_NS = 1e4
 """Shortest time that a spin-alignment echo resolves, about 10 us: pulses and phase evolution take
 that long."""
@@ -92,11 +94,11 @@ def sae_regime(tau_ns: float, nu_khz: float, *, t1_s: float | None = None) -> st
         One or two sentences for the report.
     """
     phase = 2.0 * math.pi * nu_khz * 1e3 * tau_ns * 1e-9
-    time, word = _time(tau_ns), regime_word(tau_ns, nu_khz, t1_s=t1_s)
+    time, word = time_text(tau_ns), regime_word(tau_ns, nu_khz, t1_s=t1_s)
     if t1_s is not None and word == "t1_first":
         return (
-            f"tau = {time} is not below T1 = {_time(t1_s * 1e9)}: magnetisation relaxes before the "
-            "echo decays, which sets a lower limit only."
+            f"tau = {time} is not below T1 = {time_text(t1_s * 1e9)}: magnetisation relaxes before "
+            "the echo decays, which sets a lower limit only."
         )
     if word == "sae":
         return (
@@ -121,10 +123,3 @@ def sae_regime(tau_ns: float, nu_khz: float, *, t1_s: float | None = None) -> st
         f"{scale}: coalescence; the motion changes the line shape and shortens T2, and a "
         "spin-alignment echo is damped during its own pulses."
     )
-
-
-def _time(ns: float) -> str:
-    for factor, unit in ((1e9, "s"), (1e6, "ms"), (1e3, "us")):
-        if ns >= factor:
-            return f"{ns / factor:.3g} {unit}"
-    return f"{ns:.3g} ns" if ns >= 1.0 else f"{ns * 1e3:.3g} ps"

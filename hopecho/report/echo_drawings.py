@@ -22,6 +22,7 @@ from hopecho.figures.style import WIDE_IN, hide_unused, render
 from hopecho.report.campaign import CampaignView, Case
 from hopecho.report.echo_tables import ROUTES
 from hopecho.report.markup import Drawing
+from hopecho.report.words import number
 
 
 def echo_drawings(view: CampaignView, material: str) -> Iterator[Drawing]:
@@ -224,7 +225,7 @@ def _radii(entry: Mapping[str, Any]) -> str:
         low, high = grain["radius_nm"]
         if high is None:
             continue
-        size = f"{high:.2g} nm" if low == high else f"less than {high:.2g} nm"
+        size = f"{number(high, 2)} nm" if low == high else f"less than {number(high, 2)} nm"
         parts.append(f"{grain['exchange_ms']:g} ms: {size}")
     if not parts:
         return "How large such grains are is not known: the crystal's diffusion is not."

@@ -7,7 +7,7 @@ import pytest
 
 from hopecho import units
 from hopecho.errors import HopechoError
-from hopecho.units import QUANTITIES, Quantity, cq_khz_per_au, sigma_s_per_m
+from hopecho.units import QUANTITIES, Quantity, cq_khz_per_au, sigma_s_per_m, time_text
 
 
 def test_factors_against_published_values():
@@ -79,3 +79,11 @@ def test_an_error_says_what_got_and_fix():
     error = HopechoError("it broke", got="7", fix="use 8")
     assert str(error) == "it broke\n  got: 7\n  fix: use 8"
     assert str(HopechoError("it broke")) == "it broke"
+
+
+@pytest.mark.parametrize(
+    ("ns", "text"),
+    [(0.0189, "18.9 ps"), (2.78, "2.78 ns"), (46.0, "46 ns"), (1190.0, "1.19 us"), (4e7, "40 ms")],
+)
+def test_times_are_written_in_the_unit_of_their_size(ns, text):
+    assert time_text(ns) == text
