@@ -21,6 +21,7 @@ from hopecho.figures.style import WIDE_IN, hide_unused, look, render
 from hopecho.io.results import read_csv, read_json
 from hopecho.report.markup import Drawing, Html, join, table, tag
 from hopecho.report.template import page
+from hopecho.report.validation_maps import around_drawing
 from hopecho.report.words import ABSENT, greek, number, quantity_text
 from hopecho.validation.end_to_end import NAMES, PARTS, SETS
 
@@ -124,6 +125,7 @@ def _battery(record: Mapping[str, Any]) -> Html:
 
 KINDS: Mapping[str, str] = {
     "l1_shells": "share of neighbours elsewhere",
+    "l1": "share of pairs elsewhere",
     "wasserstein": "Wasserstein",
     "log_ratio": "|ln ratio|",
     "difference": "difference",
@@ -219,12 +221,14 @@ def _drawings(
     yield _panels(
         key,
         "motion",
-        [n for n in names if n.startswith(("msd", "tetrahedral", "angular"))],
+        [n for n in names if n.startswith(("msd", "tetrahedral", "angular", "van_hove"))],
         data,
         (f"Motion and angles: {title}", "mobility of the ions, and the shape of the units"),
         files,
         footer,
     )
+    if "r_phi" in names:
+        yield around_drawing(key, title, data, files, footer)
     if record["echo"]:
         yield _decays(key, title, record["echo"], data, files, footer)
 
@@ -264,6 +268,8 @@ X_LABELS: Mapping[str, str] = {
     "vdos": "wavenumber (cm⁻¹)",
     "tetrahedral_angle": "angle (degrees)",
     "angular_velocity": "angular velocity (degrees/ps)",
+    "van_hove_self": "displacement at the longest lag (Å)",
+    "van_hove_distinct": "distance to a former neighbour (Å)",
 }
 
 
@@ -281,7 +287,7 @@ def _panel(ax: Axes, name: str, curves: Sequence[Curve]) -> None:
             ax.plot(curve.x, curve.y, color=style.color, linestyle=style.linestyle, linewidth=1.0,
                     label=curve.label)  # fmt: skip
         ax.set_xlabel(X_LABELS[family])
-        ax.set_ylabel("density")
+        ax.set_ylabel("density" if family != "van_hove_distinct" else "$G_d$")
         ax.set_title(of or family.replace("_", " "), loc="left")
         _span(ax, curves)
     for curve in curves:

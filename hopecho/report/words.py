@@ -41,6 +41,7 @@ UNIT_TEXT: Mapping[str, str] = {
     "1": "",
     "cm-1": "cm⁻¹",
     "degree": "°",
+    "A": "Å",
     "degree/ps": "°/ps",
 }
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

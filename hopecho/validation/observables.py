@@ -17,7 +17,9 @@ from hopecho.dynamics.polyanions import (
     density,
     tetrahedral_angles,
 )
+from hopecho.dynamics.r_phi import PHI_EDGES, R_EDGES, r_phi_map
 from hopecho.dynamics.rdf import rdf
+from hopecho.dynamics.van_hove import van_hove
 from hopecho.dynamics.vibrations import band_centre, smooth, vdos
 from hopecho.errors import HopechoError
 from hopecho.trajectory import Trajectory, framework_frame
@@ -28,6 +30,7 @@ Array = NDArray[np.float64]
 
 RDF_FRAMES = 200
 RDF_STEP_ANGSTROM = 0.05
+VAN_HOVE_STEP_ANGSTROM = 0.1
 ANGLE_EDGES = np.linspace(0.0, 180.0, 361)
 """Degrees."""
 RATE_EDGES = np.linspace(-5000.0, 5000.0, 401)
@@ -59,8 +62,10 @@ def observables(
 ) -> dict[str, Curve]:
     """Everything that one replica says, on grids that depend on the settings only.
 
-    g(r) of all pairs (L1), D of the mobile ions (ratio); with `units` the tetrahedral angles
-    (Wasserstein, degrees); with `bursts` the density of states of each element (Wasserstein, cm-1),
+    g(r) of all pairs (L1), D of the mobile ions (ratio), their van Hove functions at the longer lag
+    (self: Wasserstein, A; distinct: L1); with `units` the tetrahedral angles (Wasserstein, degrees)
+    and the map of mobile ions about the tetrahedra (L1); with `bursts` the density of states of
+    each element (Wasserstein, cm-1),
     its band centre (difference, cm-1), and with both the angular velocities (degrees/ps).
 
     Parameters
@@ -90,7 +95,9 @@ def observables(
         For a lag window outside the run or bursts without masses.
     """
     found = _structure(trajectory, r_max_angstrom)
-    found["d_tracer"] = _diffusion(trajectory, mobile, oxidation, lag_window_ps)
+    found |= _motion(trajectory, mobile, oxidation, lag_window_ps, r_max_angstrom)
+    if units is not None and not trajectory.select(mobile)[units.centres].any():
+        found["r_phi"] = _around(trajectory, units, mobile, r_max_angstrom)
     if units is not None:
         angles = tetrahedral_angles(trajectory.positions, units)
         found["tetrahedral_angle"] = _distribution(angles, ANGLE_EDGES, "degree")
@@ -120,12 +127,13 @@ def _structure(trajectory: Trajectory, r_max: float) -> dict[str, Curve]:
     return {f"rdf {p}": Curve("l1_shells", "1", result.r, result.g[p]) for p in pairs}
 
 
-def _diffusion(
+def _motion(
     trajectory: Trajectory,
     mobile: str,
     oxidation: Mapping[str, float],
     window_ps: tuple[float, float],
-) -> Curve:
+    r_max: float,
+) -> dict[str, Curve]:
     stride, mask = trajectory.stride_ps, trajectory.select(mobile)
     low, high = round(window_ps[0] / stride), round(window_ps[1] / stride)
     if not 0 < low < high < len(trajectory.positions):
@@ -137,7 +145,34 @@ def _diffusion(
     curve = msd_mean(x[:, mask], n_lags=high + 1).sum(1)
     slope = (curve[high] - curve[low]) / ((high - low) * stride)
     d = np.array([slope / 6.0 * A2_PS_TO_M2_S])
-    return Curve("log_ratio", "1", np.zeros(1), d)
+    found = van_hove(
+        [x[:, mask]],
+        cell=trajectory.cell,
+        stride_ps=stride,
+        lags=[high],
+        r_max=r_max,
+        n_bins=max(1, round(r_max / VAN_HOVE_STEP_ANGSTROM)),
+    )
+    own = 4.0 * np.pi * found.r**2 * found.van_hove_self[0]
+    return {
+        "d_tracer": Curve("log_ratio", "1", np.zeros(1), d),
+        "van_hove_self": Curve("wasserstein", "A", found.r, own),
+        "van_hove_distinct": Curve("l1_shells", "1", found.r, found.van_hove_distinct[0]),
+    }
+
+
+def _around(trajectory: Trajectory, units: Units, mobile: str, r_max: float) -> Curve:
+    """Map of mobile ions about the tetrahedra, r outermost, against the number of the bin."""
+    share = max(1, len(trajectory.positions) // RDF_FRAMES)
+    found = r_phi_map(
+        trajectory.positions[::share],
+        units,
+        mobile=trajectory.select(mobile),
+        cell=trajectory.cell,
+        r_edges=R_EDGES[r_max * (1.0 + 1e-9) >= R_EDGES],
+        phi_edges=PHI_EDGES,
+    ).ravel()
+    return Curve("l1", "1", np.arange(len(found), dtype=np.float64), found)
 
 
 def _distribution(values: Array, edges: Array, unit: str) -> Curve:

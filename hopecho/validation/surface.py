@@ -34,7 +34,8 @@ class PhaseResult:
 
     record: dict[str, Any]
     curves: pd.DataFrame
-    """Long form: observable, side, x, value, stderr; x in A, cm-1, degrees, degrees/ps or ps."""
+    """Long form: observable, side, x, value, stderr; x in A, cm-1, degrees, degrees/ps or ps, of
+    r_phi the number of the bin."""
 
 
 def validate_phase(

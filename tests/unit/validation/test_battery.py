@@ -9,7 +9,7 @@ from hopecho.dynamics.polyanions import find_units
 from hopecho.errors import HopechoError
 from hopecho.trajectory import Trajectory
 from hopecho.units import THZ_TO_CM1
-from hopecho.validation.battery import Curve, battery, l1_shells, log_ratio, wasserstein
+from hopecho.validation.battery import Curve, battery, l1, l1_shells, log_ratio, wasserstein
 from hopecho.validation.observables import Burst, observables
 
 X = np.linspace(-10.0, 10.0, 801)
@@ -35,6 +35,8 @@ def test_closed_forms_of_the_distances():
     half = np.where(r < 2.5, 2.0, 0.0)
     assert l1_shells(r, half, 2.0 - half) == pytest.approx(1.0)
     assert l1_shells(r, half, half) == 0.0
+    assert l1(r, half, 2.0 - half) == pytest.approx(1.0)
+    assert l1(r, np.array([1.0, 3.0]), np.array([3.0, 1.0])) == pytest.approx(0.5)
     assert log_ratio(r, np.array([2.0]), np.array([1.0])) == pytest.approx(math.log(2))
     with pytest.raises(HopechoError, match="no area"):
         wasserstein(X, 0 * X, gauss(0.0))
@@ -114,11 +116,14 @@ def test_the_battery_finds_what_differs_and_only_that():
     found = battery(ours, other)
     assert set(found) == {
         *(f"rdf {p}" for p in ("Li-Li", "Li-P", "Li-S", "P-P", "P-S", "S-S")), "d_tracer",
-        "tetrahedral_angle", "angular_velocity",
+        "tetrahedral_angle", "angular_velocity", "van_hove_self", "van_hove_distinct", "r_phi",
         *(f"{k} {e}" for k in ("vdos", "band centre") for e in ("Li", "P", "S")),
     }  # fmt: skip
     ratio = found["d_tracer"].distance
     assert abs(ratio.value - 2 * math.log(0.42 / 0.3)) < 3 * ratio.stderr
+    # Of a walk the mean displacement grows as the step: by 40 %, some A after 60 frames.
+    assert found["van_hove_self"].distance.value > 0.5
+    assert found["r_phi"].p_value > 0.0
     for name in ("vdos Li", "band centre Li", "vdos S"):
         d = found[name].distance
         assert d.verdict == "resolved", name

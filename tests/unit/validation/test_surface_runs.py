@@ -103,7 +103,7 @@ def phase(*, reference, tensors=None):
 
 def test_the_same_potential_on_both_sides_differs_by_chance_only():
     record = phase(reference={}).record
-    # 17 observables: one would be called different by chance.
+    # 18 observables: one would be called different by chance.
     assert len(record["different"]) <= 3
     assert record["echo"] is None
 
@@ -131,5 +131,5 @@ def test_the_page_shows_every_set_and_what_the_labels_are(tmp_path):
     assert "labels: model PES" in page
     for word in ("surface MD, exact EFG", "UFP-MD, EFG model", "Pair distributions", "by chance"):
         assert word in page
-    assert page.count("<svg") == 4
+    assert page.count("<svg") == 5
     assert not re.search(r"\bNaN\b|\binf\b", page)
