@@ -159,6 +159,15 @@ def test_values_put_into_commands_when_rules_are_read_are_quoted():
 
 
 HURTFUL = ["a; rm -rf x", "../up", "a/../../b", "a b", "$(id)", "`id`", "{input}", "a\nb", "-x", ""]
+HURTFUL += [
+    "β",
+    "a\u2028b",
+    "\u202ea",
+    "x; touch owned",
+    "&& touch owned",
+    "\uff0e\uff0e/x",
+    "a\tb",
+]
 HURTFUL += ["a'b", 'a"b', "~", "a\\b", "a|b", "a*", ".", "..", "/", "a/", "ok\n", "x" * 300 + "/"]
 
 
