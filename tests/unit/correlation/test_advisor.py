@@ -25,7 +25,7 @@ def test_half_the_error_needs_four_times_the_run():
     assert half.n_runs == 12
     assert half.k == pytest.approx(0.2 * np.sqrt(50 * 3000 / 10))
     assert "no more runs" in same.text
-    assert "12 runs of 1e+03 ps" in half.text
+    assert "12 runs of 1 ns" in half.text
 
 
 def test_a_run_is_never_shorter_than_the_verdict_needs():

@@ -57,7 +57,7 @@ def test_a_short_run_gives_models_with_their_assumptions_and_no_decay(fast):
     assert 0 < short.s2[0] < PREFACTOR
     assert np.ptp(short.s2) == 0.0
     record = echo_record(routes, plan=PLAN, run_ps=1200.0, rms_omega_q_khz=28.0)
-    assert "4.2e+03 times" in record["statement"]
+    assert "run is 1.2 ns and the shortest tp 5 us" in record["statement"]
     for route in record["routes"].values():
         assert route["basis"]
         assert [e["tau_us"] for e in route["echoes"]] == [None, None]
