@@ -33,9 +33,6 @@ if OWN_PHASES:
             segment="0",
         conda:
             ENV
-        resources:
-            # A whole run is held in memory.
-            mem_mb=lambda wildcards, attempt: attempt * 8000,
         params:
             settings=settings(
                 "own_run",

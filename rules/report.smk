@@ -118,8 +118,11 @@ rule report_page:
         ],
         velocities=[
             path
-            for name in BURST_FIGURES
-            for path in every_phase(f"{name}.csv", MD_CASES)
+            for name in (
+                *(f"{name}.csv" for name in BURST_FIGURES),
+                *(["current.json"] if BURST_FIGURES else []),
+            )
+            for path in every_phase(name, MD_CASES)
         ],
         series=every_series(),
         validation=lambda w: (

@@ -77,7 +77,12 @@ def draw_distribution(ax: Axes, curves: Sequence[Curve], *, xlabel: str, ylabel:
 
 
 def draw_running_integral(
-    ax: Axes, curves: Sequence[Curve], *, levels: Sequence[tuple[int, float]], title: str
+    ax: Axes,
+    curves: Sequence[Curve],
+    *,
+    levels: Sequence[tuple[int, float]],
+    cuts: Sequence[tuple[int, float, float, float]] = (),
+    title: str,
 ) -> None:
     """Draw running Green-Kubo integrals (S/m against ps) with bands, over zero.
 
@@ -89,6 +94,9 @@ def draw_running_integral(
         One a phase.
     levels : sequence of tuple
         Index of the look, and the conductivity from positions, S/m, where it is resolved.
+    cuts : sequence of tuple
+        Index of the look, upper limit of the integral (ps), and the value read there with its
+        standard error, S/m.
     title : str
         Of the panel.
     """
@@ -100,6 +108,10 @@ def draw_running_integral(
             ax.fill_between(curve.x, low, high, color=style.color, alpha=0.22, linewidth=0)
     for index, level in levels:
         ax.axhline(level, color=look(index).color, linewidth=1.0, linestyle=":")
+    for index, cut, value, err in cuts:
+        style = look(index)
+        ax.errorbar(cut, value, yerr=err, color="black", marker=style.marker, markersize=4.0,
+                    capsize=2.5, zorder=4)  # fmt: skip
     ax.axhline(0.0, color=GREY, linewidth=0.6)
     ax.set_xlim(0.0, max(float(c.x[-1]) for c in curves))
     ax.set_xlabel("upper limit of the integral (ps)")

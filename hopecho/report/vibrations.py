@@ -151,7 +151,7 @@ def _integrals(view: CampaignView, material: str) -> Drawing:
 
     def draw(axes: list[Axes]) -> None:
         for ax, temperature in zip(axes, temperatures, strict=False):
-            curves, levels = [], []
+            curves, levels, cuts = [], [], []
             for case in _sampled(view, material, temperature):
                 data = view.table(f"{case.folder}/current.csv")
                 lag, sigma, err = (
@@ -162,7 +162,8 @@ def _integrals(view: CampaignView, material: str) -> Drawing:
                 claim = view.claim(case, "sigma_einstein")
                 if claim is not None and claim["quantity"]["value"] is not None:
                     levels.append((index, claim["quantity"]["value"]))
-            draw_running_integral(ax, curves, levels=levels, title=f"{temperature} K")
+                cuts += [(index, *cut) for cut in _cut(view, case)]
+            draw_running_integral(ax, curves, levels=levels, cuts=cuts, title=f"{temperature} K")
         hide_unused(axes, len(temperatures))
 
     cols = min(2, len(temperatures))
@@ -180,12 +181,21 @@ def _integrals(view: CampaignView, material: str) -> Drawing:
     )
     look_for = (
         "A conductivity is read where the integral has become flat; while it still swings with the "
-        "vibrations there is only a bound. Dotted: the collective conductivity from positions, "
-        "where it is resolved. Bands: one standard error over bursts."
+        "vibrations there is only a bound. Black: the value at the cut that its error chose. "
+        "Dotted: the collective conductivity from positions, where it is resolved. Bands: one "
+        "standard error over bursts."
     )
     cases = [c for t in temperatures for c in _sampled(view, material, t)]
     files = [f"{c.folder}/current.{{csv,json}}" for c in cases]
     return Drawing(name, svg, title, look_for, files, wide=cols == 2)
+
+
+def _cut(view: CampaignView, case: Case) -> Iterator[tuple[float, float, float]]:
+    """Where the conductivity is read, its value and error; nothing where there is only a bound."""
+    claim = view.claim(case, "sigma_gk")
+    if claim is not None and claim["quantity"]["value"] is not None:
+        cut = view.record(f"{case.folder}/current.json")["cut_ps"]
+        yield cut, claim["quantity"]["value"], claim["quantity"]["stderr"]
 
 
 def _angles(view: CampaignView, material: str) -> Drawing:
