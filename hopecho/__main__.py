@@ -78,14 +78,21 @@ def _add_own_data(commands: Any, after: argparse.ArgumentParser) -> None:
     transport = commands.add_parser(
         "transport", help="analyse trajectories of your own", parents=[after]
     )
+    compare = commands.add_parser(
+        "compare", help="compare two sets of trajectories of your own", parents=[after]
+    )
     runs = "one run each: a file, or consecutive files joined by commas"
-    for one in (echo, transport):
+    for one in (echo, transport, compare):
         one.add_argument("runs", nargs="+", help=runs)
         one.add_argument("--output", required=True, help="folder for the results")
-        one.add_argument("--quench", nargs="+", type=int, help="starting structure of each run")
+        if one is not compare:
+            quench = "starting structure of each run"
+            one.add_argument("--quench", nargs="+", type=int, help=quench)
         one.add_argument("--source", default="own data", help="where the data are from")
         one.add_argument("--material", help="entry of `materials` in the configuration")
         one.add_argument("--stride-ps", type=float, help="time between frames, ps (LAMMPS dumps)")
+    others = "the runs of the other side, one each"
+    compare.add_argument("--reference", nargs="+", required=True, help=others)
     echo.add_argument("--isotope", default="7Li", help="probe nucleus")
     echo.add_argument("--model", help="model.npz: the runs are trajectories, tensors are predicted")
     transport.add_argument("--temperature-k", type=float, required=True, help="temperature, K")
@@ -126,6 +133,11 @@ def _run(args: argparse.Namespace) -> None:
         analyse = own_echo if args.command == "echo" else own_transport
         print("\n".join(str(path) for path in analyse(campaign, **_own(args))))
         return
+    if args.command == "compare":
+        from hopecho.validation.own import own_comparison
+
+        print("\n".join(str(path) for path in own_comparison(campaign, **_own(args))))
+        return
     if args.command == "labels":
         _labels(campaign, args.action, args.argument, [*args.configfile, *args.overlays])
         return
@@ -155,10 +167,11 @@ def _publish(campaign: Campaign, args: argparse.Namespace) -> None:
 
 def _own(args: argparse.Namespace) -> dict[str, Any]:
     """Arguments of an analysis of own data: every run is a list of files."""
-    names = ("quench", "source", "material", "stride_ps")
-    names += ("isotope", "model") if args.command == "echo" else ("temperature_k",)
-    runs = [run.split(",") for run in args.runs]
-    return {"runs": runs, "output": Path(args.output)} | {n: getattr(args, n) for n in names}
+    own = {"echo": ("quench", "isotope", "model"), "transport": ("quench", "temperature_k")}
+    names = ("source", "material", "stride_ps", *own.get(args.command, ()))
+    sides = ("runs", "reference") if args.command == "compare" else ("runs",)
+    runs = {side: [run.split(",") for run in getattr(args, side)] for side in sides}
+    return runs | {"output": Path(args.output)} | {n: getattr(args, n) for n in names}
 
 
 def _check_labels(campaign: Campaign) -> None:

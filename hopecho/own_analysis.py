@@ -65,8 +65,8 @@ def own_transport(
     HopechoError
         As `read_run`; for runs of different systems or strides; and as `transport`.
     """
-    entry, groups = _material(campaign, material), quench_of(runs, quench)
-    trajectories = _read_all(runs, entry, stride_ps)
+    entry, groups = material_entry(campaign, material), quench_of(runs, quench)
+    trajectories = read_all(runs, entry, stride_ps)
     settings = campaign.get("transport")
     result = transport(
         trajectories,
@@ -130,7 +130,7 @@ def own_echo(
     tables = runs
     quench_of(runs, quench)
     if model is not None:
-        entry = _material(campaign, material)
+        entry = material_entry(campaign, material)
         written = [
             path
             for k, files in enumerate(runs)
@@ -176,14 +176,15 @@ def _predicted(
     return [table, table.with_suffix(".json")]
 
 
-def _read_all(runs: Runs, entry: Mapping[str, Any], stride_ps: float | None) -> list[Trajectory]:
+def read_all(runs: Runs, entry: Mapping[str, Any], stride_ps: float | None) -> list[Trajectory]:
     """Trajectories of every run; all of one system and stride."""
     read = [read_run(files, elements=entry["elements"], stride_ps=stride_ps) for files in runs]
     check_together([run_record(run, files) for run, files in zip(read, runs, strict=True)])
     return [Trajectory(run.time_ps, run.positions, run.cell, run.numbers) for run in read]
 
 
-def _material(campaign: Campaign, name: str | None) -> Mapping[str, Any]:
+def material_entry(campaign: Campaign, name: str | None) -> Mapping[str, Any]:
+    """Entry of `materials` with a name, or of the only material that is run."""
     known, run = campaign.get("materials"), list(campaign.get("run"))
     if name is None and len(run) != 1:
         raise HopechoError("Several materials are run", got=", ".join(run), fix="give --material")

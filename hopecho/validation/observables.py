@@ -18,7 +18,7 @@ from hopecho.dynamics.polyanions import (
     tetrahedral_angles,
 )
 from hopecho.dynamics.r_phi import PHI_EDGES, R_EDGES, r_phi_map
-from hopecho.dynamics.rdf import rdf
+from hopecho.dynamics.rdf import perpendicular_widths, rdf
 from hopecho.dynamics.van_hove import van_hove
 from hopecho.dynamics.vibrations import band_centre, smooth, vdos
 from hopecho.errors import HopechoError
@@ -111,6 +111,12 @@ def observables(
                 np.concatenate(rates), RATE_EDGES, "degree/ps"
             )
     return found
+
+
+def common_distance(trajectories: Sequence[Trajectory]) -> float:
+    """Longest distance that all cells hold, A: half the shortest width, less for round-off."""
+    shortest = min(float(perpendicular_widths(t.cell).min()) for t in trajectories)
+    return float(np.floor(10.0 * 0.4999 * shortest) / 10.0)
 
 
 def _structure(trajectory: Trajectory, r_max: float) -> dict[str, Curve]:

@@ -18,7 +18,7 @@ from hopecho.io.h5md import Segment
 from hopecho.trajectory import Trajectory, framework_frame
 from hopecho.validation.battery import Curve, battery
 from hopecho.validation.end_to_end import EchoChoices, end_to_end
-from hopecho.validation.observables import Burst, observables
+from hopecho.validation.observables import Burst, common_distance, observables
 from hopecho.validation.runs import SIDES
 
 Array = NDArray[np.float64]
@@ -69,7 +69,7 @@ def validate_phase(
     HopechoError
         For fewer than two runs, runs of other lengths, or runs too short for their lags.
     """
-    r_max = _r_max([t for side in SIDES for t in trajectories[side]])
+    r_max = common_distance([t for side in SIDES for t in trajectories[side]])
     seen = {
         side: [
             _observables(t, b, settings, r_max)
@@ -78,7 +78,7 @@ def validate_phase(
         for side in SIDES
     }
     found = battery(seen["ufp"], seen["reference"], seed=settings["seed"])
-    tables = [_battery_table(seen)]
+    tables = [curve_table(seen)]
     tables += [_msd_table(side, trajectories[side], settings["mobile"], settings) for side in SIDES]
     record: dict[str, Any] = {
         "battery": {
@@ -98,16 +98,6 @@ def validate_phase(
         record["echo"] = chain.record
         tables += [_acf_table(name, curve) for name, curve in chain.curves.items()]
     return PhaseResult(record, pd.concat(tables, ignore_index=True))
-
-
-def _r_max(trajectories: Sequence[Trajectory]) -> float:
-    """Half the shortest perpendicular width, a little less for round-off, A."""
-    widths = [
-        abs(np.linalg.det(t.cell)) / np.linalg.norm(np.cross(t.cell[a], t.cell[b]))
-        for t in trajectories
-        for a, b in ((0, 1), (1, 2), (2, 0))
-    ]
-    return float(np.floor(10.0 * 0.4999 * min(widths)) / 10.0)
 
 
 def _observables(t: Trajectory, burst: Segment, s: Settings, r_max: float) -> dict[str, Curve]:
@@ -159,7 +149,8 @@ def _mean(values: Array) -> tuple[Array, Array]:
     return values.mean(0), values.std(0, ddof=1) / np.sqrt(len(values))
 
 
-def _battery_table(seen: Mapping[str, Sequence[Mapping[str, Curve]]]) -> pd.DataFrame:
+def curve_table(seen: Mapping[str, Sequence[Mapping[str, Curve]]]) -> pd.DataFrame:
+    """Curves of `hopecho.validation.observables` of both sides: mean and standard error."""
     tables = []
     for side, runs in seen.items():
         for name, first in runs[0].items():

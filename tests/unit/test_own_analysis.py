@@ -171,3 +171,44 @@ def test_consecutive_tables_of_a_run_are_joined():
     assert main(["echo", "a.h5,b.h5", "--output", "two"]) == 0
     curves = [read_csv(f"{name}/acf_powder.csv")["acf_powder"] for name in ("one", "two")]
     np.testing.assert_array_equal(*curves)
+
+
+def write_walks(name, seeds, *, step, edge, n_frames=400):
+    """PS4 at rest on a cubic lattice, and eight Li that walk."""
+    grid = np.array(list(np.ndindex(2, 2, 2))) * edge / 2
+    units = np.concatenate([grid[:, None], grid[:, None] + CORNERS * 2.05 / 2.36], axis=1)
+    numbers = np.append(np.full(8, 3), np.tile([15, 16, 16, 16, 16], 8))
+    paths = []
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        ions = rng.uniform(0, edge, (8, 3))
+        ions = ions + np.cumsum(rng.normal(scale=step, size=(n_frames, 8, 3)), axis=0)
+        still = units.reshape(-1, 3) + rng.normal(scale=0.02, size=(n_frames, 40, 3))
+        x = np.concatenate([ions, still], axis=1)
+        paths.append(f"{name}{seed}.h5md")
+        segment = Segment(np.arange(n_frames) * STRIDE, x, np.eye(3) * edge, numbers)
+        write_segment(paths[-1], segment)
+    return paths
+
+
+def test_two_sets_of_runs_are_compared_also_in_cells_of_other_sizes(capsys):
+    slow = write_walks("slow", range(5), step=0.2, edge=EDGE)
+    fast = write_walks("fast", range(5, 10), step=0.3, edge=EDGE + 1.0)
+    assert main(["compare", *slow, "--reference", *fast, "--output", "out"]) == 0
+    assert "out/comparison.json" in capsys.readouterr().out
+    record = read_json("out/comparison.json")
+    assert record["n_runs"] == {"ours": 5, "reference": 5}
+    ratio = record["battery"]["d_tracer"]["distance"]
+    assert abs(ratio["value"] - 2 * np.log(1.5)) < 3 * ratio["stderr"]
+    assert {"d_tracer", "van_hove_self"} <= set(record["different"])
+    assert {"tetrahedral_angle", "r_phi", "rdf Li-S"} <= set(record["battery"])
+    assert record["battery"]["tetrahedral_angle"]["distance"]["value"] is None
+    curves = read_csv("out/comparison.csv")
+    assert set(curves["side"]) == {"ours", "reference"}
+    assert curves[curves["observable"] == "rdf Li-S"]["x"].max() < EDGE / 2
+
+
+def test_one_run_a_side_is_no_comparison(capsys):
+    (one,) = write_walks("one", [0], step=0.2, edge=EDGE)
+    assert main(["compare", one, "--reference", one, "--output", "out"]) == 1
+    assert "at least two replicas of each side" in capsys.readouterr().err
