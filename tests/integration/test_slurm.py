@@ -65,6 +65,12 @@ rule hungry:
     resources: mem_mb=lambda wildcards, attempt: attempt * 400
     shell: "{python} -c '{eat}' && touch {{output}}"
 """
+LOST = """
+rule long:
+    output: "fed"
+    resources: mem_mb=200
+    shell: "echo $SLURM_JOB_ID >> starts; sleep 20; touch {output}"
+"""
 EAT = "import time; kept = bytearray(500_000_000); time.sleep(8)"
 
 
@@ -238,3 +244,24 @@ def test_a_job_over_its_memory_is_tried_again_with_more(cluster, clone, snakemak
     assert (first["MinMemoryNode"], second["MinMemoryNode"]) == ("400M", "800M")
     assert first["JobState"] in ("OUT_OF_MEMORY", "FAILED", "CANCELLED")
     assert second["JobState"] == "COMPLETED"
+
+
+def test_a_job_of_a_lost_node_is_done_again(cluster, clone, environment, tmp_path):
+    (tmp_path / "Snakefile").write_text(LOST)
+    starts = tmp_path / "starts"
+    command = [sys.executable, "-m", "snakemake", "fed", *on_slurm(clone / "profiles/slurm")]
+    with (tmp_path / "log").open("w") as log:
+        running = subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
+        wait_for(starts.exists, "the job runs", 300)
+        node = ["scontrol", "update", "NodeName=localhost"]
+        subprocess.run([*node, "State=DOWN", "Reason=lost"], check=True)
+        time.sleep(2)
+        subprocess.run([*node, "State=RESUME"], check=True)
+        last = cluster.jobs()[-1]
+        # Slurm waits two minutes before it starts a job again.
+        succeeds("scontrol", "update", f"JobId={last['JobId']}", "StartTime=now")
+        assert running.wait(timeout=600) == 0, (tmp_path / "log").read_text()[-4000:]
+    assert len(starts.read_text().split()) == 2
+    assert (tmp_path / "fed").exists()
