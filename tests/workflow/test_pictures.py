@@ -18,6 +18,7 @@ def test_the_graph_in_the_docs_is_the_graph_of_the_rules(finished):
     assert module.page(done.stdout) == page, "draw it again: see docs/rulegraph.md"
     drawn = set(re.findall(r"^    (\w+)$", page, re.M))
     optional = {"grid_candidate", "grid_choice", "efg_candidate", "efg_choice", "import_potential"}
+    optional |= {"own_run", "own_runs", "own_tensors", "import_efg"}
     optional |= {
         "gap_comparison",
         *(f"validation_{n}" for n in ("run", "tensors", "phase", "page")),
