@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 from timing import RESULTS, machine
 
-from hopecho.config import PROJECT_ROOT, load
+from hopecho.config import load
+from hopecho.config_text import PROJECT_ROOT
 from hopecho.correlation.products import echo_products
 from hopecho.io.efg_series import open_runs
 from hopecho.io.efg_table import EfgWriter

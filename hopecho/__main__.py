@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from hopecho import own_plan
-from hopecho.config import PROJECT_ROOT, Campaign, load
+from hopecho.config import Campaign, load
+from hopecho.config_text import PROJECT_ROOT
 from hopecho.errors import HopechoError
 
 LABEL_ACTIONS: Mapping[str, str] = {

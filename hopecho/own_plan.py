@@ -7,6 +7,7 @@ model. A run of the user's own is named by temperature, quench (its starting str
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -81,6 +82,17 @@ def tensors(config: Config, material: str, phase: str) -> str:
     if config["efg"]["file"]:
         return "file"
     return "fit" if config["labels"]["efg"] and material in learned(config) else ""
+
+
+def n_segments(config: Config, phase: str, temperature_k: int) -> int:
+    """Number of segments of a production run: its length rounded up to whole segments.
+
+    A run that the user brings is one segment.
+    """
+    if is_own(config, phase):
+        return 1
+    length = config["md"]["length_ps"][phase][str(temperature_k)]
+    return max(1, math.ceil(length / config["md"]["segment_ps"] - 1e-9))
 
 
 def origin(config: Config, material: str, phase: str, *, with_tensors: bool = False) -> str:

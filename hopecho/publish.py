@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 from hopecho import __version__, own_plan
-from hopecho.config import PROJECT_ROOT, Campaign
+from hopecho.config import Campaign
+from hopecho.config_text import PROJECT_ROOT
 from hopecho.errors import HopechoError
 from hopecho.io.results import read_json, sha256, write_json
 

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hopecho.config import merge
+from hopecho.config_text import merge
 from hopecho.errors import HopechoError
 from hopecho.labels.interface import (
     Label,

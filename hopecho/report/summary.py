@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hopecho.config import PROJECT_ROOT
+from hopecho.config_text import PROJECT_ROOT
 from hopecho.correlation.microstructure import family
 from hopecho.io.results import read_json
 from hopecho.labels.store import LabelStore

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hopecho.config import PROJECT_ROOT as ROOT
-from hopecho.config import load, load_yaml
+from hopecho.config import load
+from hopecho.config_text import PROJECT_ROOT as ROOT
+from hopecho.config_text import load_yaml
 
 ORDER = [
     "errors",
@@ -20,6 +21,9 @@ ORDER = [
     "script",
     "tensors",
     "own_plan",
+    "config_text",
+    "config_problem",
+    "config_checks",
     "config",
     "io",
     "structures",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hopecho.__main__ import main
-from hopecho.config import PROJECT_ROOT
+from hopecho.config_text import PROJECT_ROOT
 from hopecho.io.efg_table import EfgTrajectory, write_efg
 from hopecho.io.extxyz import read_frames
 from hopecho.io.h5md import Segment, write_segment

@@ -7,7 +7,8 @@ import re
 import pytest
 import yaml
 
-from hopecho.config import PROJECT_ROOT, Campaign, load, load_yaml, merge, validate
+from hopecho.config import Campaign, load, validate
+from hopecho.config_text import PROJECT_ROOT, load_yaml, merge
 from hopecho.errors import HopechoError
 
 BASE = PROJECT_ROOT / "config.yaml"

@@ -2,7 +2,8 @@
 
 import pytest
 
-from hopecho.config import PROJECT_ROOT, load, validate
+from hopecho.config import load, validate
+from hopecho.config_text import PROJECT_ROOT
 from hopecho.errors import HopechoError
 
 

@@ -4,7 +4,8 @@ import copy
 
 import pytest
 
-from hopecho.config import PROJECT_ROOT, Campaign, load, validate
+from hopecho.config import Campaign, load, validate
+from hopecho.config_text import PROJECT_ROOT
 from hopecho.errors import HopechoError
 from hopecho.forecast import US_PER_ATOM_STEP, atoms_in_phase, forecast, forecast_lines
 from hopecho.io.extxyz import write_frames

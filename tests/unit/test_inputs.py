@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hopecho.config import PROJECT_ROOT as ROOT
-from hopecho.config import load, load_yaml, validate
+from hopecho.config import load, validate
+from hopecho.config_text import PROJECT_ROOT as ROOT
+from hopecho.config_text import load_yaml
 from hopecho.errors import HopechoError
 
 FOLDERS = ("hopecho", "scripts", "benchmarks")

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from hopecho.config import PROJECT_ROOT
+from hopecho.config_text import PROJECT_ROOT
 from hopecho.errors import HopechoError
 from hopecho.locks import held
 

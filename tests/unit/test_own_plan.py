@@ -5,7 +5,8 @@ import copy
 import pytest
 
 from hopecho import own_plan
-from hopecho.config import PROJECT_ROOT, Campaign, load, validate
+from hopecho.config import Campaign, load, validate
+from hopecho.config_text import PROJECT_ROOT
 from hopecho.errors import HopechoError
 from hopecho.forecast import forecast_lines
 from hopecho.progress import status_lines

@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from hopecho.__main__ import main
-from hopecho.config import PROJECT_ROOT, load
+from hopecho.config import load
+from hopecho.config_text import PROJECT_ROOT
 
 PRODUCTS = (
     "report.html", "summary.json", "ledger.csv", "li3ps4/potential/potential.uf3",

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from hopecho import sources
-from hopecho.config import PROJECT_ROOT
+from hopecho.config_text import PROJECT_ROOT
 from hopecho.sources import source_files
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from hopecho.config import merge
+from hopecho.config_text import merge
 from tests.workflow.conftest import plan_of
 
 ROOT = Path(__file__).parents[2]

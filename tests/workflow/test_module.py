@@ -4,7 +4,7 @@ import subprocess
 
 import yaml
 
-from hopecho.config import load_yaml, merge
+from hopecho.config_text import load_yaml, merge
 from hopecho.io.extxyz import read_frames
 from hopecho.labels.store import LabelStore
 

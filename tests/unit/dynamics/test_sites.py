@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hopecho.config import PROJECT_ROOT
+from hopecho.config_text import PROJECT_ROOT
 from hopecho.correlation.echo_models import EchoPlan
 from hopecho.correlation.exchange import exchange_from_rates, propagators
 from hopecho.dynamics.probes import angle_map, averaged, chosen_ions, group_acf, histograms, traces

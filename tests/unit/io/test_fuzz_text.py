@@ -8,7 +8,7 @@ from ase import Atoms
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hopecho.config import load_yaml
+from hopecho.config_text import load_yaml
 from hopecho.io.abinit_efg import read_abinit_efg
 from hopecho.io.extxyz import count_frames, read_frames, write_frames
 from hopecho.io.gipaw import format_block, read_gipaw
