@@ -50,7 +50,7 @@ def check_meaning(config: dict[str, Any], files: Sequence[Path]) -> None:
     for name, phases in config["run"].items():
         echo = any(own_plan.tensors(config, name, phase) for phase in phases)
         if echo and not config["materials"][name]["isotope"]:
-            fix = "name a nucleus of the mobile ion, or set labels.efg: false"
+            fix = "name a nucleus of the mobile ion, or set labels.efg: false and bring no tensors"
             fail(files, ("materials", name, "isotope"), "is needed for an echo", "none", fix)
     if own_plan.learned(config):
         _check_simulated(config, files)

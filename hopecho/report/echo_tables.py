@@ -44,7 +44,7 @@ def _signals(view: CampaignView) -> Html:
         "S₂ absolute (9/20 at most), at the shortest mixing time; where it changes until the "
         "longest one, both, and the decay time over mixing times that a fit with γ free gives."
     )
-    classes = items(filter(None, (_classes(view, case) for case in view.cases)))
+    classes = items(filter(None, (_classes(view, case) for case in view.echo_cases)))
     return join((table(head, rows), tag("p", note, css="note"), said, classes))
 
 

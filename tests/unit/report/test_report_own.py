@@ -24,6 +24,10 @@ def bring(results, how):
     beta = results / "li3ps4/phases/beta"
     for path in (*beta.glob("*K/extrapolation.json"), *beta.glob("*K/vibrations.json")):
         path.unlink()
+    names = ("acf*", "sae.*", "relaxation.json", "spectral_density.csv", "sites.json",
+             "site_histograms.csv", "ion_traces.csv", "angles.csv")  # fmt: skip
+    for path in (p for name in names for p in beta.glob(f"*K/{name}") if not how):
+        path.unlink()
     for t in (300, 500):
         run = {"temperature_k": t, "quench": 0, "replica": 0, "files": [file("run.dump")],
                "n_frames": 1200, "stride_ps": 0.5, "length_ps": 600.0, "volume_a3": 900.0,
