@@ -174,6 +174,7 @@ def test_a_bad_frame_stops_the_stream_and_leaves_no_table(tmp_path, data, model,
         for k in range(3)
     ]
     monkeypatch.setattr(module.h5md, "read_segment", lambda *_, **__: parts[0])
+    monkeypatch.setattr(module.h5md, "n_frames", lambda *_: len(parts))
     monkeypatch.setattr(module.h5md, "iterate", lambda *_, **__: iter(parts))
     with pytest.raises(HopechoError, match="NaN or infinity"):
         predict_segment(model, "s.h5md", tmp_path / "e.h5")
