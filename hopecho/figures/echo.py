@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -165,3 +165,62 @@ def draw_strides(
     ax.set_title(title, loc="left")
     if rates:
         ax.legend(loc="lower left")
+
+
+class TimePoint(NamedTuple):
+    """A decay time, or a bound of it, at one temperature; ns."""
+
+    temperature_k: float
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+def draw_times(
+    ax: Axes,
+    phases: Sequence[tuple[str, Sequence[TimePoint], tuple[float, float] | None]],
+    *,
+    predicted: Sequence[tuple[int, TimePoint]] = (),
+) -> None:
+    """Draw decay times against 1000/T; arrows are bounds, lines are fits, open marks predictions.
+
+    Parameters
+    ----------
+    phases : sequence of (label, points, line)
+        `line`: activation energy over k_B (K) and ln of the prefactor (ns); None without a fit.
+    predicted : sequence of (number of the phase, point)
+        From counted jumps.
+    """
+    for k, (label, points, line) in enumerate(phases):
+        style = look(k)
+        for p in points:
+            _time_mark(ax, p, k, filled=True)
+        ax.plot([], [], color=style.color, marker=style.marker, linestyle="none", label=label)
+        if line is not None:
+            t = np.array([p.temperature_k for p in points if p.value is not None])
+            x = np.linspace((1.0 / t).min(), (1.0 / t).max(), 20)
+            ax.plot(1e3 * x, np.exp(line[1] + line[0] * x), color=style.color, linewidth=0.9)
+    for k, p in predicted:
+        _time_mark(ax, p, k, filled=False)
+    if predicted:
+        ax.plot([], [], color=GREY, marker="o", markerfacecolor="white", linestyle="none",
+                label="from jumps")  # fmt: skip
+    ax.set_yscale("log")
+    ax.margins(x=0.15, y=0.15)
+    ax.set_xlabel("1000/T (1/K)")
+    ax.set_ylabel("τ (ns)")
+    ax.legend(loc="best")
+
+
+def _time_mark(ax: Axes, p: TimePoint, phase: int, *, filled: bool) -> None:
+    color, _, marker = look(phase)
+    # A little to the side, that phases do not hide each other.
+    x = 1e3 / p.temperature_k * (1.0 + 0.004 * phase)
+    style: dict[str, Any] = {"color": color, "marker": marker, "linestyle": "none", "capsize": 2.5}
+    style["markerfacecolor"] = color if filled else "white"
+    if p.value is not None and p.low is not None and p.high is not None:
+        ax.errorbar([x], [p.value], yerr=[[p.value - p.low], [p.high - p.value]], **style)
+    elif p.low is not None:
+        ax.errorbar([x], [p.low], yerr=[[0.0], [0.8 * p.low]], lolims=True, **style)
+    elif p.high is not None:
+        ax.errorbar([x], [p.high], yerr=[[0.45 * p.high], [0.0]], uplims=True, **style)

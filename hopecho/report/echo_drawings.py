@@ -11,11 +11,13 @@ from matplotlib.axes import Axes
 from hopecho.figures.echo import (
     Echo,
     Member,
+    TimePoint,
     draw_densities,
     draw_echo_plateaus,
     draw_echoes,
     draw_family,
     draw_strides,
+    draw_times,
 )
 from hopecho.figures.sites import draw_single_ions
 from hopecho.figures.style import WIDE_IN, hide_unused, render
@@ -23,11 +25,13 @@ from hopecho.report.campaign import CampaignView, Case
 from hopecho.report.echo_tables import ROUTES
 from hopecho.report.markup import Drawing
 from hopecho.report.words import number
+from hopecho.units import BOLTZMANN_EV_K
 
 
 def echo_drawings(view: CampaignView, material: str) -> Iterator[Drawing]:
     """Draw what an echo would see of a material, and what it rests on."""
     cases = view.echo_of(material)
+    yield _times(view, material, cases)
     yield _single_ions(view, material, cases)
     yield _strides(view, material, cases)
     yield _densities(view, material, cases)
@@ -59,6 +63,41 @@ def _drawing(
         footer=view.footer,
     )
     return Drawing(name, svg, *said, list(files), wide=True)
+
+
+def _times(view: CampaignView, material: str, cases: Sequence[Case]) -> Drawing:
+    lines = {
+        e["phase"]: (e["activation_energy"]["value"] / BOLTZMANN_EV_K, float(np.log(e["tau0_ns"])))
+        for e in view.summary["activation_energy"]
+        if e["material"] == material and e["activation_energy"]["value"] is not None
+    }
+    phases = view.phases(material)
+    points: dict[str, list[TimePoint]] = {p: [] for p in phases}
+    predicted = []
+    for case in cases:
+        claim = view.claim(case, "tau_sae", "acf_powder")
+        if claim is not None:
+            points[case.phase].append(_point(case, claim["quantity"]))
+        exchange = view.record(f"{case.folder}/sites.json")["exchange"]
+        if exchange:
+            predicted.append((phases.index(case.phase), _point(case, exchange["tau_predicted"])))
+
+    def draw(axes: list[Axes]) -> None:
+        own = [(p, points[p], lines.get(p)) for p in phases]
+        draw_times(axes[0], own, predicted=predicted)
+
+    said = (
+        "Decay time of the powder curve against temperature",
+        "Bars are 68 % intervals, arrows 95 % bounds, lines weighted fits through resolved times; "
+        "with two temperatures a line goes through both and nothing tests it. Open: the time that "
+        "counted jumps between sites give without memory.",
+    )
+    files = [f"{c.folder}/{name}" for c in cases for name in ("acf_powder.json", "sites.json")]
+    return _drawing(view, f"{material}-times", draw, (1, 1), 2.7, said, files)
+
+
+def _point(case: Case, quantity: Mapping[str, Any]) -> TimePoint:
+    return TimePoint(case.temperature_k, quantity["value"], *quantity["interval"])
 
 
 def _single_ions(view: CampaignView, material: str, cases: Sequence[Case]) -> Drawing:

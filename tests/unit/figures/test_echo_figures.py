@@ -7,11 +7,13 @@ from matplotlib.figure import Figure
 from hopecho.figures.echo import (
     Echo,
     Member,
+    TimePoint,
     draw_densities,
     draw_echo_plateaus,
     draw_echoes,
     draw_family,
     draw_strides,
+    draw_times,
 )
 from hopecho.figures.sites import draw_single_ions
 
@@ -85,3 +87,17 @@ def test_single_ions_are_coloured_by_their_start(ax):
     assert lines[0].get_color() == lines[2].get_color() != lines[1].get_color()
     assert lines[0].get_xdata().tolist() == [1.0, 10.0]
     assert words(ax) == ["starts on LiS4", "starts on LiS6", "mean"]
+
+
+def test_times_are_values_bounds_and_a_line_through_the_values(ax):
+    values = [TimePoint(300.0, 2.0, 1.5, 2.5), TimePoint(400.0, 0.5, 0.4, 0.6)]
+    slope = np.log(4.0) / (1 / 300 - 1 / 400)
+    line = (slope, np.log(2.0) - slope / 300)
+    bounds = [TimePoint(300.0, None, 9.0, None), TimePoint(400.0, None, None, 0.1)]
+    open_ = [(0, TimePoint(300.0, 3.0, 2.0, 4.0))]
+    draw_times(ax, [("glass", values, line), ("beta", bounds, None)], predicted=open_)
+    (fit,) = [x for x in ax.get_lines() if len(x.get_xdata()) == 20]
+    assert fit.get_xdata()[[0, -1]] == pytest.approx([2.5, 1000 / 300])
+    assert fit.get_ydata()[[0, -1]] == pytest.approx([0.5, 2.0])
+    assert len(ax.containers) == 5
+    assert words(ax) == ["glass", "beta", "from jumps"]

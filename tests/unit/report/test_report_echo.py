@@ -74,7 +74,7 @@ def test_activation_energy_and_the_effect_of_tensor_errors(campaign):
 def test_the_figures_of_the_echo_name_their_files_and_say_what_is_a_model(campaign):
     view = CampaignView(campaign, read_json(campaign / "summary.json"))
     figures = {f.name: f for f in echo_drawings(view, "li3ps4")}
-    names = ("ions", "strides", "density", "echo", "grains")
+    names = ("times", "ions", "strides", "density", "echo", "grains")
     assert list(figures) == [f"li3ps4-{name}" for name in names]
     assert all(f.svg.startswith("<svg") and f.files for f in figures.values())
     said = figures["li3ps4-grains"].look_for

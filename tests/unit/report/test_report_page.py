@@ -123,7 +123,7 @@ def test_mobility_has_its_runs_maps_and_temperatures(page):
 
 def test_every_figure_names_its_labels_and_files(page):
     figures = re.findall(r"<figure.*?</figure>", page, flags=re.DOTALL)
-    assert len(figures) == 32
+    assert len(figures) == 33
     for figure in figures:
         assert "Files:" in figure
         assert figure.count("<!-- labels: model PES -->") == 1
