@@ -72,17 +72,21 @@ def first_shell(r: Array, g: Array, coordination: Array) -> Shell | None:
     Returns
     -------
     Shell or None
-        None without a peak above `SHELL_PEAK`, or where g ends before the shell does.
+        None without a peak above `SHELL_PEAK`, or where g still falls at its end.
     """
     width = max(1, round(SHELL_SMOOTHING / float(r[1] - r[0])))
     smooth = np.convolve(g, np.ones(width) / width, mode="same")
     k = int(np.argmax(smooth >= 0.5 * smooth.max()))
     while k + 1 < len(smooth) and smooth[k + 1] >= smooth[k]:
         k += 1
-    behind = slice(k + 1, int(np.searchsorted(r, SHELL_REACH * r[k], side="right")))
-    if smooth[k] < SHELL_PEAK or behind.stop >= len(r) or behind.stop - behind.start < 2:
+    stop = int(np.searchsorted(r, SHELL_REACH * r[k], side="right"))
+    # The last bins are averaged with nothing behind them.
+    cut = len(r) - width
+    if smooth[k] < SHELL_PEAK or min(stop, cut) - k < 3:
         return None
-    end = behind.start + int(np.argmin(smooth[behind]))
+    end = k + 1 + int(np.argmin(smooth[k + 1 : min(stop, cut)]))
+    if stop > cut and end == cut - 1:
+        return None
     return Shell(float(r[k]), float(smooth[k]), float(r[end]), float(coordination[end]))
 
 

@@ -39,9 +39,9 @@ def diffusion_table(view: CampaignView) -> Html:
     ]  # fmt: skip
     note = (
         "D is the slope of the MSD over 6 in the window in which the log slope d ln MSD / d ln t "
-        "is 1 within its error. MSD/(6 t) at the longest lag holds the cage as well, and is never "
-        "zero: it is no diffusion coefficient where nothing diffuses. Positions are relative to "
-        "the framework's centre of charge; the drift is how far that moved."
+        "is 1 within 0.1 and two errors. MSD/(6 t) at the longest lag holds the cage as well, and "
+        "is never zero: it is no diffusion coefficient where nothing diffuses. Positions are "
+        "relative to the framework's centre of charge; the drift is how far that moved."
     )
     return join(
         (tag("h3", "Where D is read"), table(head, rows, numbers=[1]), tag("p", note, css="note"))
@@ -55,7 +55,7 @@ def shell_table(view: CampaignView) -> Html:
     pairs = dict.fromkeys(c[2:] for t in data.values() for c in t.columns if c.startswith("n_"))
     for pair in pairs:
         centre, _, other = pair.partition("-")
-        rows.append([f"{other} around {centre}"])
+        own: list[list[object]] = []
         for case in sorted(data, key=lambda c: (c.material, c.temperature_k)):
             if f"n_{pair}" not in data[case].columns:
                 continue
@@ -63,7 +63,7 @@ def shell_table(view: CampaignView) -> Html:
             shell = first_shell(*(data[case][n].to_numpy(float) for n in names))
             if shell is None:
                 continue
-            rows.append(
+            own.append(
                 [
                     case.phase,
                     case.temperature_k,
@@ -73,6 +73,7 @@ def shell_table(view: CampaignView) -> Html:
                     f"{shell.neighbours:.2f}",
                 ]
             )
+        rows += [[f"{other} around {centre}"], *own] if own else []
     if not rows:
         return Html("")
     head = ["phase", "T\u00a0(K)", "peak (Å)", "g there", "end of the shell (Å)", "neighbours"]

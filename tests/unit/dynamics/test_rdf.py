@@ -42,6 +42,10 @@ def test_a_gas_and_a_shell_that_the_cell_cuts_have_no_first_shell():
     gas = rdf(rng.random((400, 20, 3)) @ TRICLINIC, np.full(20, 3), TRICLINIC, n_bins=40)
     assert first_shell(gas.r, gas.g["Li-Li"], gas.coordination["Li-Li"]) is None
     r = np.linspace(0.05, 5.0, 100)
+    early = np.exp(-0.5 * ((r - 3.5) / 0.2) ** 2) + 0.2 * (r > 4.3)
+    shell = first_shell(r, 5.0 * early, np.cumsum(early))
+    assert shell.peak_angstrom == pytest.approx(3.5, abs=0.06)
+    assert 4.0 < shell.end_angstrom < 4.4  # before 1.5 times the peak, where g has ended
     late = np.exp(-0.5 * ((r - 4.5) / 0.2) ** 2)
     assert first_shell(r, 5.0 * late, np.cumsum(late)) is None
 

@@ -11,6 +11,7 @@ from hopecho.io.results import write_arrays, write_csv, write_json
 from hopecho.labels.interface import Label, structure_hash
 from hopecho.labels.store import LabelStore
 from hopecho.report.ledger import ledger
+from hopecho.report.page import build_page
 from hopecho.report.summary import summarise
 from hopecho.units import Quantity
 
@@ -611,6 +612,12 @@ def write_campaign(results, *, source="model PES", converged=True, efg=True):
 def campaign(tmp_path_factory):
     """A converged campaign; not to be changed."""
     return write_campaign(tmp_path_factory.mktemp("campaign") / "results")
+
+
+@pytest.fixture(scope="session")
+def page(campaign):
+    """Its report."""
+    return build_page(campaign, campaign / "summary.json")
 
 
 @pytest.fixture
