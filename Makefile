@@ -25,7 +25,7 @@ test-unit: .venv/installed.lock
 	$(BIN)/pytest tests/unit -n 2 -q
 
 test-workflow: .venv/installed.lock
-	$(BIN)/pytest tests/workflow -q
+	$(BIN)/pytest tests/workflow -n 2 --dist worksteal -q
 
 test-integration: .venv/installed.lock  ## README's commands in a fresh clone, external programs
 	$(BIN)/pytest tests/integration -q
