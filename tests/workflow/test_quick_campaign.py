@@ -89,6 +89,9 @@ def test_spectra_and_polyanions_of_every_phase(finished):
         assert 1.0 < record["tilt_angle_width"]["value"] < 4.0
         angles = pd.read_csv(folder / "rotation.csv", comment="#")
         assert set(angles["quantity"]) == {"tilt_angle", "angular_velocity", "rotation"}
+        around = pd.read_csv(folder / "r_phi.csv", comment="#")  # bins of 0.1 A and 3 degrees
+        assert np.isclose(around["density_per_a_degree"].sum() * 0.3, 1.0)
+        assert pd.read_csv(folder / "conductivity_runs.csv", comment="#")["run"].nunique() == 2
 
 
 def test_the_time_step_was_tested(finished):
