@@ -132,7 +132,8 @@ def test_kill_9_of_the_whole_job_and_resume(tmp_path, start, command, length_ps)
     job.send_signal(signal.SIGKILL)
     assert job.wait() == -signal.SIGKILL
     resumed, summary = run(tmp_path / "killed", plan(**long), start, command=command)
-    assert 2 <= summary.resumed_at_chunk < 6
+    # LAMMPS goes on until its output finds nobody; on a busy machine that may be to the end.
+    assert 2 <= summary.resumed_at_chunk <= 6
     assert resumed.trajectory.read_bytes() == whole.trajectory.read_bytes()
     assert resumed.restart.read_bytes() == whole.restart.read_bytes()
 
