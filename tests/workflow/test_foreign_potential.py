@@ -8,7 +8,8 @@ from hopecho.io.uf3_json import write_uf3_json
 OVERLAY = """
 results: results-foreign
 run: {li3ps4: [beta]}
-learning: {phases: [beta]}
+learning: {phases: [beta], initial_per_phase: 8}
+md: {bursts: {count: 0}, step_test: {dt_fs: []}}
 potential: {file: elsewhere.json}
 """
 
