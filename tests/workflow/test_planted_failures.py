@@ -15,7 +15,8 @@ OVERLAY = """
 labels:
   max_failed_share: {share}
 {code}
-learning: {{initial_per_phase: 14, heldout_every: 3, max_rounds: 1, md_ps: 0.4, seeds: 1}}
+learning:
+  {{initial_per_phase: 14, heldout_every: 3, max_rounds: 1, md_ps: 0.4, seeds: 1, quenches: 1}}
 """
 CODES = {
     "castep": "  command: {planted} castep",
