@@ -621,6 +621,16 @@ def page(campaign):
 
 
 @pytest.fixture
+def blank_figures(monkeypatch):
+    """Save figures empty, for tests of the words: laying out thirty of them takes ten seconds."""
+
+    def save(figure, stream, **_):
+        stream.write('<svg width="1pt" height="1pt"></svg>')
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", save)
+
+
+@pytest.fixture
 def make_campaign(tmp_path):
     """Write a campaign that a test may change: make_campaign(source=..., converged=...)."""
 

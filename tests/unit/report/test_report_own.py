@@ -90,7 +90,7 @@ def test_a_mix_says_of_each_phase_whose_data_they_are(make_campaign, how, said):
     assert moved == ({"amorphous", "beta"} if how in ("file", "fit") else {"amorphous"})
 
 
-def test_the_page_of_a_mix_draws_every_phase(make_campaign):
+def test_the_page_of_a_mix_draws_every_phase(blank_figures, make_campaign):
     results = make_campaign()
     summary_of(results, "")
     page = build_page(results, results / "summary.json")
@@ -100,7 +100,7 @@ def test_the_page_of_a_mix_draws_every_phase(make_campaign):
 
 
 @pytest.mark.parametrize("how", ["table", "file", ""])
-def test_own_data_alone_name_no_labels(make_campaign, how):
+def test_own_data_alone_name_no_labels(blank_figures, make_campaign, how):
     results = make_campaign()
     summary = summary_of(results, how, phases=("beta",))
     assert summary["learning"] == summary["heldout"] == summary["fit"] == {}

@@ -274,7 +274,7 @@ def test_labels_are_counted_and_failures_shown_with_their_log(
     assert "energy 0.1 meV/atom, force 3 meV/Å." in without_figures(results)
 
 
-def test_the_uncertainty_is_judged(campaign, make_campaign, edit_summary):
+def test_the_uncertainty_is_judged(blank_figures, campaign, make_campaign, edit_summary):
     said = without_figures(campaign)
     assert "force | 71 ± 1 | 0.95 | −2.39 | −2.25 | passed |" in said.replace("-2.", "−2.")
     assert "force of Li" in said
@@ -353,7 +353,7 @@ def test_sparse_gpr_is_named(make_campaign, edit_summary):
     assert expected in without_figures(results)
 
 
-def test_a_campaign_without_field_gradients_has_no_echo(make_campaign):
+def test_a_campaign_without_field_gradients_has_no_echo(blank_figures, make_campaign):
     results = make_campaign(efg=False)
     for path in [*results.glob("**/acf*"), *results.glob("**/efg/fit.json")]:
         path.unlink()
@@ -381,7 +381,7 @@ def test_a_campaign_without_field_gradients_has_no_echo(make_campaign):
         assert word not in page.replace("(labels.efg)", "")
 
 
-def test_names_are_escaped(make_campaign, edit_summary):
+def test_names_are_escaped(blank_figures, make_campaign, edit_summary):
     results = make_campaign()
 
     def inject(summary):
@@ -435,7 +435,7 @@ def test_bursts_bring_spectra_claims_and_a_reason_for_the_missing_value(page):
     assert "no change seen, life" in page
 
 
-def test_without_bursts_there_are_no_spectra(campaign, tmp_path):
+def test_without_bursts_there_are_no_spectra(blank_figures, campaign, tmp_path):
     summary = json.loads((campaign / "summary.json").read_text())
     gone = ("band_centre", "sigma_gk", "angular_velocity_width", "rotation_width")
     summary["claims"] = [c for c in summary["claims"] if c["claim"] not in gone]
